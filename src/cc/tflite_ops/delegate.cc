@@ -1,0 +1,70 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tflite_ops/delegate.h"
+
+#include <cstring>
+#include <new>
+
+#include "tflite_ops/delegate_kernel.h"
+#include "tflite_ops/node_claim.h"
+
+namespace detops {
+namespace {
+
+// The runtime sees the first member; the report travels with it.
+struct Delegate {
+  TfLiteDelegate base;
+  DelegateReport report;
+};
+
+int CountEarlierKernels(TfLiteContext* context) {
+  TfLiteIntArray* plan;
+  if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return 0;
+  int count = 0;
+  for (int i = 0; i < plan->size; ++i) {
+    TfLiteNode* node;
+    TfLiteRegistration* registration;
+    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) == kTfLiteOk) {
+      const char* name = registration->custom_name;
+      count += name != nullptr && std::strcmp(name, kDelegateName) == 0;
+    }
+  }
+  return count;
+}
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteDelegate* delegate) {
+  auto& report = static_cast<Delegate*>(delegate->data_)->report;
+  report.earlier_kernels += CountEarlierKernels(context);
+  NodeClaim claim;
+  const TfLiteStatus status = claim.Build(context);
+  if (status != kTfLiteOk) return status;
+  report.postprocess_nodes += claim.num_postprocess();
+  report.dequantize_nodes += claim.num_dequantize();
+  report.reshape_nodes += claim.num_reshape();
+  if (claim.num_postprocess() == 0) return kTfLiteOk;
+  return context->ReplaceNodeSubsetsWithDelegateKernels(context, DelegateKernel(), claim.nodes(),
+                                                        delegate);
+}
+
+}  // namespace
+
+TfLiteDelegate* CreateDelegate() {
+  auto* delegate = new (std::nothrow) Delegate();
+  if (delegate == nullptr) return nullptr;
+  delegate->base.data_ = delegate;
+  delegate->base.Prepare = Prepare;
+  // Shapes are checked again whenever they change, so the graph need not be frozen.
+  delegate->base.flags = kTfLiteDelegateFlagsAllowDynamicTensors;
+  return &delegate->base;
+}
+
+void DestroyDelegate(TfLiteDelegate* delegate) {
+  if (delegate != nullptr) delete static_cast<Delegate*>(delegate->data_);
+}
+
+DelegateReport ReportOf(const TfLiteDelegate* delegate) {
+  return static_cast<const Delegate*>(delegate->data_)->report;
+}
+
+}  // namespace detops

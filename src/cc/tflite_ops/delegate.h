@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef DETOPS_TFLITE_OPS_DELEGATE_H_
+#define DETOPS_TFLITE_OPS_DELEGATE_H_
+
+#include "detops_tflite/c_abi.h"
+
+namespace detops {
+
+constexpr const char* kDelegateName = "DetopsDelegate";
+
+// What a delegate did to all graphs it was applied to; a model may have several subgraphs.
+struct DelegateReport {
+  int postprocess_nodes = 0;  // TFLite_Detection_PostProcess nodes taken
+  int dequantize_nodes = 0;   // DEQUANTIZE nodes fused into them
+  int reshape_nodes = 0;      // RESHAPE nodes fused into them
+  int earlier_kernels = 0;    // kernels that a detops delegate applied before owns already
+};
+
+// A delegate that runs every TFLite_Detection_PostProcess of a graph, on the quantised tensors
+// where DEQUANTIZE nodes feed nothing else. It may be applied to many interpreters and must
+// outlive none but the application itself: kernels it made do not refer to it. Null when there is
+// no memory.
+TfLiteDelegate* CreateDelegate();
+void DestroyDelegate(TfLiteDelegate* delegate);
+
+DelegateReport ReportOf(const TfLiteDelegate* delegate);
+
+}  // namespace detops
+
+#endif  // DETOPS_TFLITE_OPS_DELEGATE_H_

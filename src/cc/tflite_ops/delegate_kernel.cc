@@ -1,0 +1,110 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tflite_ops/delegate_kernel.h"
+
+#include <new>
+
+#include "tflite_ops/delegate.h"
+#include "tflite_ops/input_trace.h"
+#include "tflite_ops/postprocess_node.h"
+
+namespace detops {
+namespace {
+
+// The post-process nodes of one partition.
+class Kernel {
+ public:
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  ~Kernel() { delete[] nodes_; }
+
+  // False when the partition cannot be read or there is no memory.
+  bool Init(TfLiteContext* context, const TfLiteIntArray& partition) {
+    Producers producers;
+    if (!producers.Build(context, partition.data, partition.size)) return false;
+    nodes_ = new (std::nothrow) PostprocessNode[partition.size];
+    if (nodes_ == nullptr) return false;
+    for (int i = 0; i < partition.size; ++i) {
+      TfLiteNode* node;
+      TfLiteRegistration* registration;
+      if (context->GetNodeAndRegistration(context, partition.data[i], &node, &registration) !=
+          kTfLiteOk) {
+        return false;
+      }
+      if (IsPostprocess(*registration)) Add(context, producers, *node);
+    }
+    return true;
+  }
+
+  TfLiteStatus Prepare(TfLiteContext* context) {
+    for (int i = 0; i < num_nodes_; ++i) {
+      const TfLiteStatus status = nodes_[i].Prepare(context);
+      if (status != kTfLiteOk) return status;
+    }
+    return kTfLiteOk;
+  }
+
+  TfLiteStatus Invoke(TfLiteContext* context) {
+    for (int i = 0; i < num_nodes_; ++i) {
+      const TfLiteStatus status = nodes_[i].Invoke(context);
+      if (status != kTfLiteOk) return status;
+    }
+    return kTfLiteOk;
+  }
+
+ private:
+  void Add(TfLiteContext* context, const Producers& producers, const TfLiteNode& from) {
+    PostprocessNode& node = nodes_[num_nodes_++];
+    const int size = from.custom_initial_data_size;
+    node.Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
+    node.Bind(from.inputs, from.outputs);
+    for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
+      node.SetSource(i, TraceInput(context, producers, from.inputs->data[i]).source);
+    }
+  }
+
+  PostprocessNode* nodes_ = nullptr;
+  int num_nodes_ = 0;
+};
+
+void* Init(TfLiteContext* context, const char* params, size_t) {
+  const auto* partition = reinterpret_cast<const TfLiteDelegateParams*>(params);
+  auto* kernel = new (std::nothrow) Kernel;
+  if (kernel != nullptr && !kernel->Init(context, *partition->nodes_to_replace)) {
+    delete kernel;
+    kernel = nullptr;
+  }
+  return kernel;
+}
+
+void Free(TfLiteContext*, void* user_data) { delete static_cast<Kernel*>(user_data); }
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
+  auto* kernel = static_cast<Kernel*>(node->user_data);
+  if (kernel == nullptr) {
+    context->ReportError(context, "detops: no memory for the delegate's kernel.");
+    return kTfLiteError;
+  }
+  return kernel->Prepare(context);
+}
+
+TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
+  return static_cast<Kernel*>(node->user_data)->Invoke(context);
+}
+
+}  // namespace
+
+TfLiteRegistration DelegateKernel() {
+  TfLiteRegistration registration = {};
+  registration.init = Init;
+  registration.free = Free;
+  registration.prepare = Prepare;
+  registration.invoke = Invoke;
+  registration.custom_name = kDelegateName;
+  registration.version = 1;
+  return registration;
+}
+
+}  // namespace detops

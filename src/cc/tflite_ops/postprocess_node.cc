@@ -1,0 +1,164 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tflite_ops/postprocess_node.h"
+
+#include <algorithm>
+
+#include "tflite_ops/op_options.h"
+#include "tflite_ops/tensor_desc.h"
+
+namespace detops {
+namespace {
+
+constexpr const char* kInputNames[kNumInputs] = {"box_encodings", "scores", "anchors"};
+
+TfLiteStatus Report(TfLiteContext* context, const FaultList& faults) {
+  for (int i = 0; i < faults.size(); ++i) {
+    context->ReportError(context, "TFLite_Detection_PostProcess: %s. ", faults.message(i));
+  }
+  return kTfLiteError;
+}
+
+// How stock turns an 8-bit input of the op into floats. Its op reads uint8 scores with a loop over
+// blocks, and so does XNNPACK with the int8 constants before which it finds a DEQUANTIZE.
+Dequantization StockDequantization(int input, bool dequantized, const TfLiteTensor& tensor) {
+  const bool op_reads_scores = !dequantized && input == kScoresInput && tensor.type == kTfLiteUInt8;
+  const bool int8_constant = dequantized && tensor.type == kTfLiteInt8 &&
+                             tensor.allocation_type == kTfLiteMmapRo;
+  return op_reads_scores || int8_constant ? Dequantization::kBlocksOfEight
+                                          : Dequantization::kSubtractFirst;
+}
+
+}  // namespace
+
+void PostprocessNode::Init(const void* options, size_t options_size) {
+  option_faults_.Clear();
+  options_ = ReadOpOptions(options, options_size, &option_faults_);
+}
+
+void PostprocessNode::Bind(const TfLiteIntArray* inputs, const TfLiteIntArray* outputs) {
+  num_inputs_ = inputs->size;
+  num_outputs_ = outputs->size;
+  for (int i = 0; i < std::min(num_inputs_, kNumInputs); ++i) {
+    sources_[i] = InputSource();
+    sources_[i].tensor = inputs->data[i];
+  }
+  for (int i = 0; i < std::min(num_outputs_, kNumOutputs); ++i) outputs_[i] = outputs->data[i];
+}
+
+TfLiteTensor* PostprocessNode::TensorAt(TfLiteContext* context, int index) const {
+  if (index < 0 || static_cast<size_t>(index) >= context->tensors_size) return nullptr;
+  return &context->tensors[index];
+}
+
+// Gives desc the shape of a RESHAPE that only changes the view. False when it would do more.
+bool PostprocessNode::Reshape(TfLiteContext* context, int shape_tensor, Shape* shape,
+                              TensorDesc* desc) const {
+  const TfLiteTensor* wanted = TensorAt(context, shape_tensor);
+  if (wanted == nullptr || wanted->data.data == nullptr) return false;
+  const size_t rank = wanted->bytes / sizeof(int32_t);
+  if (rank > sizeof(shape->dims) / sizeof(int)) return false;
+  int64_t elements = 1;
+  for (int i = 0; i < desc->rank; ++i) elements *= desc->dims[i];
+  int64_t known = 1;
+  int inferred = -1;
+  for (size_t i = 0; i < rank; ++i) {
+    shape->dims[i] = Load<int32_t>(wanted->data.data, i);
+    if (shape->dims[i] == -1 && inferred < 0) {
+      inferred = static_cast<int>(i);
+    } else if (shape->dims[i] < 0) {
+      return false;
+    } else {
+      known *= shape->dims[i];
+      if (known > INT32_MAX) return false;
+    }
+  }
+  if (inferred >= 0 && known > 0) {
+    shape->dims[inferred] = static_cast<int>(elements / known);
+    known *= shape->dims[inferred];
+  }
+  desc->dims = shape->dims;
+  desc->rank = static_cast<int>(rank);
+  return known == elements;
+}
+
+bool PostprocessNode::DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs],
+                                     Shape shapes[kNumInputs], FaultList* faults) const {
+  for (int i = 0; i < kNumInputs; ++i) {
+    const InputSource& source = sources_[i];
+    const TfLiteTensor* tensor = TensorAt(context, source.tensor);
+    if (tensor == nullptr) {
+      faults->Add(Fault::kInputCount, "input %d (%s) is missing", i, kInputNames[i]);
+      continue;
+    }
+    descs[i] = DescribeTensor(*tensor);
+    descs[i].dequantization = StockDequantization(i, source.dequantized, *tensor);
+    if (source.shape_tensor >= 0 && !Reshape(context, source.shape_tensor, &shapes[i], &descs[i])) {
+      faults->Add(Fault::kShape, "the RESHAPE before %s does not fit its input", kInputNames[i]);
+    }
+  }
+  return faults->empty();
+}
+
+TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) const {
+  const ProblemShape& shape = postprocessor_.shape();
+  const int dims[3] = {shape.batch, shape.slots, 4};
+  const int ranks[kNumOutputs] = {3, 2, 2, 1};
+  for (int i = 0; i < kNumOutputs; ++i) {
+    TfLiteTensor* tensor = TensorAt(context, outputs_[i]);
+    tensor->type = kTfLiteFloat32;
+    const TfLiteStatus status = ResizeTensor(context, tensor, dims, ranks[i]);
+    if (status != kTfLiteOk) return status;
+  }
+  return kTfLiteOk;
+}
+
+TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
+  if (!option_faults_.empty()) return Report(context, option_faults_);
+  FaultList faults;
+  if (num_inputs_ != kNumInputs) {
+    faults.Add(Fault::kInputCount, "it has %d inputs, expected 3 (box_encodings, scores, anchors)",
+               num_inputs_);
+  }
+  if (num_outputs_ != kNumOutputs) {
+    faults.Add(Fault::kOutputCount, "it has %d outputs, expected 4 (boxes, classes, scores, count)",
+               num_outputs_);
+  }
+  for (int i = 0; i < std::min(num_outputs_, kNumOutputs); ++i) {
+    if (TensorAt(context, outputs_[i]) == nullptr) {
+      faults.Add(Fault::kOutputCount, "output %d is missing", i);
+    }
+  }
+  if (!faults.empty()) return Report(context, faults);
+
+  TensorDesc descs[kNumInputs];
+  Shape shapes[kNumInputs];
+  if (!DescribeInputs(context, descs, shapes, &faults) ||
+      !postprocessor_.Prepare(options_, descs[0], descs[1], descs[2], &faults)) {
+    return Report(context, faults);
+  }
+  for (int i = 0; i < kNumInputs; ++i) input_bytes_[i] = ByteSize(descs[i]);
+  return ResizeOutputs(context);
+}
+
+TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
+  const void* inputs[kNumInputs];
+  for (int i = 0; i < kNumInputs; ++i) {
+    const TfLiteTensor& tensor = context->tensors[sources_[i].tensor];
+    inputs[i] = tensor.data.data;
+    if (input_bytes_[i] > 0 && (inputs[i] == nullptr || tensor.bytes < input_bytes_[i])) {
+      context->ReportError(context, "TFLite_Detection_PostProcess: %s holds %d bytes, expected %d.",
+                           kInputNames[i], inputs[i] == nullptr ? 0 : static_cast<int>(tensor.bytes),
+                           static_cast<int>(input_bytes_[i]));
+      return kTfLiteError;
+    }
+  }
+  float* outputs[kNumOutputs];
+  for (int i = 0; i < kNumOutputs; ++i) outputs[i] = context->tensors[outputs_[i]].data.f;
+  postprocessor_.Run(inputs[0], inputs[1], inputs[2],
+                     {outputs[0], outputs[1], outputs[2], outputs[3]});
+  return kTfLiteOk;
+}
+
+}  // namespace detops

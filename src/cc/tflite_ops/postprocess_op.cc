@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tflite_ops/postprocess_op.h"
+
+#include <new>
+
+#include "tflite_ops/postprocess_node.h"
+
+namespace detops {
+namespace {
+
+void* Init(TfLiteContext*, const char* options, size_t size) {
+  auto* node = new (std::nothrow) PostprocessNode;
+  if (node != nullptr) node->Init(options, size);
+  return node;
+}
+
+void Free(TfLiteContext*, void* user_data) { delete static_cast<PostprocessNode*>(user_data); }
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* tflite_node) {
+  auto* node = static_cast<PostprocessNode*>(tflite_node->user_data);
+  if (node == nullptr) {
+    context->ReportError(context, "TFLite_Detection_PostProcess: no memory for the node.");
+    return kTfLiteError;
+  }
+  node->Bind(tflite_node->inputs, tflite_node->outputs);
+  return node->Prepare(context);
+}
+
+TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* tflite_node) {
+  return static_cast<PostprocessNode*>(tflite_node->user_data)->Invoke(context);
+}
+
+TfLiteRegistration MakeRegistration() {
+  TfLiteRegistration registration = {};
+  registration.init = Init;
+  registration.free = Free;
+  registration.prepare = Prepare;
+  registration.invoke = Invoke;
+  registration.builtin_code = kTfLiteBuiltinCustom;
+  registration.custom_name = kPostprocessOpName;
+  registration.version = 1;
+  return registration;
+}
+
+}  // namespace
+
+const TfLiteRegistration* PostprocessOp() {
+  static const TfLiteRegistration registration = MakeRegistration();
+  return &registration;
+}
+
+}  // namespace detops
