@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Interpreters with the op in them, from whichever runtime is installed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import Any
+
+from detops import _core
+from detops.model_file import ModelFile
+from detops.registrar import delegate_path, register_ops
+
+# Runtime names, with the module that holds each one's Interpreter, in order of preference.
+_RUNTIMES = {
+    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
+    "tensorflow": ("tensorflow.lite.python.interpreter", "tensorflow"),
+    "tflite_runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
+}
+
+
+def runtime_module(runtime: str | None = None) -> Any:
+    """The Python module of a TFLite runtime.
+
+    Args:
+      runtime: "litert", "tensorflow", "tflite_runtime", or None for the first one installed.
+
+    Raises:
+      ValueError: an unknown name.
+      ImportError: that runtime, or any, is not installed; the message says what to install.
+    """
+    if runtime is not None and runtime not in _RUNTIMES:
+        raise ValueError(f"runtime is {runtime!r}, expected one of {', '.join(_RUNTIMES)}")
+    for name in [runtime] if runtime is not None else list(_RUNTIMES):
+        try:
+            return importlib.import_module(_RUNTIMES[name][0])
+        except ModuleNotFoundError as error:
+            if runtime is not None:
+                package = _RUNTIMES[name][1]
+                raise ImportError(f"{name} is not installed: pip install {package}") from error
+    raise ImportError('no TFLite runtime is installed: pip install "detops[litert]"')
+
+
+def Interpreter(
+    model_path: str | os.PathLike[str] | None = None,
+    model_content: bytes | None = None,
+    *,
+    runtime: str | None = None,
+    **arguments: Any,
+) -> Any:
+    """Makes an interpreter of an installed runtime with detops registered.
+
+    Unlike `register_ops` it sees the file before the runtime does: a broken option block, on which
+    the runtime's own op crashes the process while the interpreter is made, is an error here.
+
+    Args:
+      model_path: a .tflite file; or
+      model_content: its bytes.
+      runtime: "litert", "tensorflow", "tflite_runtime", or None for the first one installed.
+      **arguments: passed on, for example `num_threads`.
+
+    Returns:
+      The runtime's own Interpreter, before `allocate_tensors()`.
+
+    Raises:
+      ValueError: not a .tflite file, or a malformed post-processing node.
+      FileNotFoundError: no such file.
+      ImportError: no such runtime.
+    """
+    if (model_path is None) == (model_content is None):
+        raise ValueError("expected either model_path or model_content")
+    source = model_content if model_content is not None else os.fspath(model_path or "")
+    check_option_blocks(ModelFile.read(source))
+    module = runtime_module(runtime)
+    if model_content is not None:
+        interpreter = module.Interpreter(model_content=model_content, **arguments)
+    else:
+        interpreter = module.Interpreter(model_path=source, **arguments)
+    register_ops(interpreter)
+    return interpreter
+
+
+def check_option_blocks(model: ModelFile) -> None:
+    """Raises ValueError when a post-processing node has an option block that cannot be read."""
+    for _, operator in model.postprocess_operators():
+        _, faults = _core.read_options(operator.custom_options or b"")
+        if faults:
+            raise ValueError("; ".join(message for _, message in faults))
+
+
+def load_delegate(runtime: str | None = None) -> Any:
+    """The detops delegate as the runtime's own delegate object, for `experimental_delegates=[...]`.
+
+    Args:
+      runtime: as for `Interpreter`.
+
+    Raises:
+      ImportError: no such runtime.
+    """
+    return runtime_module(runtime).load_delegate(str(delegate_path()))

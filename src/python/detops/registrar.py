@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the op into an interpreter, by a delegate: a resolver is out of Python's reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detops import _core
+from detops.options import OP_NAME
+
+# Where a registration is remembered, so that a second one finds the first.
+_ATTRIBUTE = "_detops_registration"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What `register_ops` did to an interpreter.
+
+    True in a condition when detops runs at least one node of the model.
+    """
+
+    nodes: int
+    """`TFLite_Detection_PostProcess` nodes that detops runs."""
+    fused: tuple[str, ...] = ()
+    """Nodes in front of them that disappeared into them: "DEQUANTIZE", "RESHAPE"."""
+
+    def __bool__(self) -> bool:
+        return self.nodes > 0
+
+    def __str__(self) -> str:
+        if not self.nodes:
+            return f"no {OP_NAME} node in this model: nothing to register"
+        what = f"detops runs {self.nodes} {OP_NAME} node{'s' if self.nodes > 1 else ''}"
+        if not self.fused:
+            return f"{what}, nothing fused"
+        return f"{what}, fused {len(self.fused)} nodes: {', '.join(self.fused)}"
+
+
+def register_ops(target: Any) -> Registration:
+    """Makes an interpreter run `TFLite_Detection_PostProcess` with detops.
+
+    Best called before `allocate_tensors()`: the DEQUANTIZE nodes in front of the op are then fused
+    and the op reads the quantised tensors. Called after it, the runtime's own delegate owns those
+    nodes already and the op reads their float32 output; the detections are the same. Calling it
+    again changes nothing and returns the first answer.
+
+    Args:
+      target: a `tensorflow.lite.Interpreter`, an `ai_edge_litert.interpreter.Interpreter`, or
+        another interpreter with their Python interface. It keeps what it needs alive.
+
+    Returns:
+      How many nodes detops took and what it fused. `nodes` is 0 for a model without the op.
+
+    Raises:
+      TypeError: the object is not such an interpreter.
+      ValueError: the interpreter is allocated and the model is malformed; the message names what,
+        where, got and expected. Before allocation `allocate_tensors()` raises it as RuntimeError.
+    """
+    earlier = getattr(target, _ATTRIBUTE, None)
+    if isinstance(earlier, Registration):
+        return earlier
+    apply_delegate = _delegate_entry(target)
+    handle = _core.DelegateHandle()
+    # Kept before it is applied: an interpreter must not outlive a delegate it has seen.
+    _keep_alive(target, handle)
+    try:
+        apply_delegate(handle._get_native_delegate_pointer())
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"the interpreter refused the detops delegate: {error}") from error
+    report = handle.report()
+    fused = ("DEQUANTIZE",) * report["dequantize_nodes"] + ("RESHAPE",) * report["reshape_nodes"]
+    registration = Registration(report["postprocess_nodes"] or report["earlier_kernels"], fused)
+    setattr(target, _ATTRIBUTE, registration)
+    return registration
+
+
+def _delegate_entry(target: Any) -> Any:
+    """The bound method of the native interpreter that applies a delegate."""
+    kind = f"{type(target).__module__}.{type(target).__qualname__}"
+    if isinstance(target, type):
+        raise TypeError(f"register_ops takes an interpreter, got the class {target.__qualname__}")
+    native = getattr(target, "_interpreter", None)
+    entry = getattr(native, "ModifyGraphWithDelegate", None)
+    if entry is None:
+        raise TypeError(
+            "register_ops takes a tensorflow.lite.Interpreter or an "
+            f"ai_edge_litert.interpreter.Interpreter, got {kind}"
+        )
+    return entry
+
+
+def _keep_alive(target: Any, handle: _core.DelegateHandle) -> None:
+    """Stores the delegate where the interpreter stores its own: it lets go of them last."""
+    delegates = getattr(target, "_delegates", None)
+    target._delegates = [*(delegates or []), handle]
+
+
+def delegate_path() -> Path:
+    """The shared library that holds the delegate, for programs that load delegates by file.
+
+    It exports `tflite_plugin_create_delegate` and `tflite_plugin_destroy_delegate`, as
+    `load_delegate` of both runtimes, `benchmark_model --external_delegate_path` and C++ expect.
+
+    Raises:
+      FileNotFoundError: the package was installed without the library.
+    """
+    folder = Path(__file__).parent
+    for name in ("libdetops.so", "libdetops.dylib", "detops.dll"):
+        path = folder / name
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"no detops library in {folder}; reinstall detops")
