@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detops.labels import align_labels, labels_in_model, read_labels
+from detops.labels import UNKNOWN, align_labels, labels_in_model, read_labels
 
 
 def _model_data(name: str) -> Path:
@@ -245,3 +245,15 @@ def test_as_many_labels_as_classes_stay() -> None:
 def test_labels_that_do_not_fit(labels: list[str], num_classes: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         align_labels(labels, num_classes)
+
+
+def test_lines_that_start_with_their_number_keep_it(tmp_path: Path) -> None:
+    file = tmp_path / "coco_labels.txt"
+    file.write_text("0  person\n1  bicycle\n3  car, red\n")
+    assert read_labels(file) == ["person", "bicycle", UNKNOWN, "car, red"]
+
+
+def test_a_name_may_start_with_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("7 up\ncola\n")
+    assert read_labels(file) == ["7 up", "cola"]

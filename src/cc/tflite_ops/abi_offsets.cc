@@ -5,12 +5,16 @@
 // against our own declarations it guards them from edits; against the real headers it proves that
 // the two agree.
 #include <cstddef>
+#include <cstdint>
 
 #include "detops_tflite/c_abi.h"
 
+// 32-bit x86 aligns 8-byte fields as neither of these does.
+#if UINTPTR_MAX == UINT64_MAX || defined(__arm__)
+
 namespace {
 
-// A field's place as pointers before it, 4-byte fields before it; the rest is alignment.
+// Where a field is with 8-byte and with 4-byte pointers.
 #define DETOPS_OFFSET(type, field, lp64, ilp32)                                      \
   static_assert(offsetof(type, field) == (sizeof(void*) == 8 ? (lp64) : (ilp32)), \
                 #type "." #field " is not where the runtime puts it")
@@ -64,3 +68,5 @@ DETOPS_OFFSET(TfLiteDelegate, flags, 40, 24);
 DETOPS_OFFSET(TfLiteDelegate, opaque_delegate_builder, 48, 32);
 
 }  // namespace
+
+#endif

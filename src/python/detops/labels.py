@@ -8,25 +8,18 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from detops.label_map import parse_label_map
 
 UNKNOWN = "???"
 """Stands for a class number that no label names, as in the label files of COCO detectors."""
 
-_BACKGROUND_NAMES = {UNKNOWN, "background", "__background__", "_background_", "bg"}
+BACKGROUND_NAMES = {UNKNOWN, "background", "__background__", "_background_", "bg"}
 _MAX_LABEL_BYTES = 1 << 22
-_MAX_ID = 100_000
-_TOKEN = re.compile(
-    r"""(?P<space>[\s,;]+|\#[^\n]*)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<mark>[{}<>:\[\]])
-      | (?P<word>[^\s,;{}<>:\[\]"'\#]+)""",
-    re.VERBOSE,
-)
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|([0-7]{1,3})|(.))")
-_CLOSING = {"{": "}", "<": ">", "[": "]"}
-_ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
+_MAX_NUMBER = 100_000
+_NUMBERED = re.compile(r"([0-9]{1,6})[ \t:,]+(\S.*)")
 
 
 def read_labels(path: str | os.PathLike[str]) -> list[str]:
@@ -35,7 +28,8 @@ def read_labels(path: str | os.PathLike[str]) -> list[str]:
     A `.pbtxt` file is a StringIntLabelMap of the TensorFlow Object Detection API: ids start at 1,
     so id i goes to entry i - 1; `display_name` is preferred to `name`; ids without an item become
     "???"; an item of id 0 is accepted only as the background, and left out. Any other file holds
-    one name per line; an empty line between names becomes "???", since its number counts.
+    one name per line; an empty line between names becomes "???", since its number counts. Where
+    every line starts with a number ("17 dog"), that is the class and the rest is the name.
 
     Raises:
         ValueError: the file is not UTF-8, holds no label, or is not a well-formed label map.
@@ -86,7 +80,7 @@ def align_labels(labels: Sequence[str], num_classes: int) -> list[str]:
     if len(labels) == num_classes:
         return list(labels)
     if len(labels) == num_classes + 1:
-        if labels[0].strip().lower() in _BACKGROUND_NAMES:
+        if labels[0].strip().lower() in BACKGROUND_NAMES:
             return list(labels[1:])
         raise ValueError(
             f"labels has {len(labels)} entries, the model has {num_classes} classes, "
@@ -116,144 +110,33 @@ def _decode(where: str, content: bytes) -> str:
 def _parse(name: str, where: str, content: bytes) -> list[str]:
     text = _decode(where, content)
     if name.lower().endswith(".pbtxt"):
-        return _parse_label_map(where, text)
+        return _in_order(_foreground(where, parse_label_map(where, text)), 1)
     # Not splitlines(), which also splits at characters that may occur in a name.
     lines = [line.strip() for line in re.split(r"\r\n|\n|\r", text.rstrip())]
     if not any(lines):
         raise ValueError(f"{where} holds no labels")
-    return [line or UNKNOWN for line in lines]
+    numbered = _numbered(lines)
+    return _in_order(numbered, 0) if numbered else [line or UNKNOWN for line in lines]
 
 
-def _parse_label_map(where: str, text: str) -> list[str]:
-    names: dict[int, str] = {}
-    for item in _LabelMapText(where, text).items():
-        number, name = _id_and_name(where, item)
-        if number in names:
-            raise ValueError(f"{where} has two items of id {number}: {names[number]!r}, {name!r}")
-        names[number] = name
-    if names.get(0, UNKNOWN).lower() not in _BACKGROUND_NAMES:
+def _numbered(lines: Sequence[str]) -> dict[int, str] | None:
+    """The names by number where every line starts with its own, as in the files of Coral."""
+    matches = [_NUMBERED.fullmatch(line) for line in lines if line]
+    names = {int(match[1]): match[2] for match in matches if match}
+    distinct = len(names) == len(matches) and max(names, default=0) <= _MAX_NUMBER
+    # A single line may be a name that starts with a number.
+    return names if distinct and len(names) > 1 else None
+
+
+def _foreground(where: str, names: dict[int, str]) -> dict[int, str]:
+    """A label map without the background, which only id 0 may be."""
+    if names.get(0, UNKNOWN).lower() not in BACKGROUND_NAMES:
         raise ValueError(f"{where} has id 0, {names[0]!r}; ids start at 1, 0 is the background")
-    names.pop(0, None)
-    if not names:
+    foreground = {number: name for number, name in names.items() if number != 0}
+    if not foreground:
         raise ValueError(f"{where} holds no labels")
-    return [names.get(number, UNKNOWN) for number in range(1, max(names) + 1)]
+    return foreground
 
 
-def _id_and_name(where: str, item: dict[str, str]) -> tuple[int, str]:
-    name = item.get("display_name") or item.get("name")
-    if "id" not in item or not name:
-        lacking = "id" if "id" not in item else "name"
-        raise ValueError(f"{where} has an item without {lacking}: {item}")
-    number = item["id"]
-    if not re.fullmatch(r"[0-9]{1,9}", number) or int(number) > _MAX_ID:
-        raise ValueError(f"{where} has id {number[:40]!r}, expected 0 to {_MAX_ID}")
-    return int(number), name
-
-
-class _LabelMapText:
-    """The protocol buffers text format, as far as label maps use it."""
-
-    def __init__(self, where: str, text: str) -> None:
-        self._where, self._line = where, 1
-        self._tokens = self._tokenize(text)
-        self._ahead = next(self._tokens)
-
-    def items(self) -> Iterator[dict[str, str]]:
-        """Scalar fields of every item; blocks inside an item, such as keypoints, are skipped."""
-        while self._ahead != ("end", ""):
-            if self._ahead != ("word", "item"):
-                raise self._unexpected("item { ... }")
-            self._next()
-            self._skip_colon()
-            yield self._fields(self._opening())
-
-    def _fields(self, close: str) -> dict[str, str]:
-        fields: dict[str, str] = {}
-        while self._ahead != ("mark", close):
-            if self._ahead[0] != "word":
-                raise self._unexpected(f"a field name or {close!r}")
-            name = self._next()
-            self._skip_colon()
-            if self._ahead[1] in _CLOSING and self._ahead[0] == "mark":
-                self._skip_block()
-            else:
-                fields[name] = self._value()
-        self._next()
-        return fields
-
-    def _value(self) -> str:
-        if self._ahead[0] == "word":
-            return self._next()
-        if self._ahead[0] != "string":
-            raise self._unexpected("a value")
-        value = self._next()
-        while self._ahead[0] == "string":
-            value += self._next()
-        return value
-
-    def _skip_block(self) -> None:
-        # A loop, so that nesting cannot exhaust the stack.
-        closing = [self._opening()]
-        while closing:
-            if self._ahead[0] == "end":
-                raise self._unexpected(repr(closing[-1]))
-            if self._ahead[0] == "mark" and self._ahead[1] in _CLOSING:
-                closing.append(self._opening())
-            elif self._ahead == ("mark", closing[-1]):
-                closing.pop()
-                self._next()
-            else:
-                self._next()
-
-    def _opening(self) -> str:
-        if self._ahead[0] != "mark" or self._ahead[1] not in _CLOSING:
-            raise self._unexpected("'{'")
-        return _CLOSING[self._next()]
-
-    def _skip_colon(self) -> None:
-        if self._ahead == ("mark", ":"):
-            self._next()
-
-    def _next(self) -> str:
-        token = self._ahead[1]
-        self._ahead = next(self._tokens)
-        return token
-
-    def _unexpected(self, expected: str) -> ValueError:
-        got = "the end of the file" if self._ahead[0] == "end" else repr(self._ahead[1])
-        return ValueError(f"{self._where}, line {self._line}: got {got}, expected {expected}")
-
-    def _tokenize(self, text: str) -> Iterator[tuple[str, str]]:
-        position = 0
-        while position < len(text):
-            match = _TOKEN.match(text, position)
-            if match is None:
-                raise ValueError(
-                    f"{self._where}, line {self._line}: got {text[position]!r} without its end"
-                )
-            kind, token = str(match.lastgroup), match.group()
-            if kind == "string":
-                yield kind, self._unescape(token[1:-1])
-            elif kind != "space":
-                yield kind, token
-            self._line += token.count("\n")
-            position = match.end()
-        yield "end", ""
-
-    def _unescape(self, text: str) -> str:
-        # Octal and hexadecimal escapes are bytes of UTF-8, not characters.
-        try:
-            return _ESCAPE.sub(_unescaped, text.encode()).decode()
-        except UnicodeError:
-            message = f"{self._where}, line {self._line}: {text[:40]!r} is not UTF-8"
-            raise ValueError(message) from None
-
-
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    hexadecimal, unicode, octal, letter = match.groups()
-    if unicode:
-        return chr(int(unicode, 16)).encode()
-    if hexadecimal or octal:
-        value = int(hexadecimal, 16) if hexadecimal else int(octal, 8)
-        return bytes([value & 0xFF])
-    return _ESCAPED.get(letter, letter)
+def _in_order(names: dict[int, str], first: int) -> list[str]:
+    return [names.get(number, UNKNOWN) for number in range(first, max(names) + 1)]

@@ -3,8 +3,8 @@
 """Reads what a .tflite file says about its tensors and operators, without a runtime.
 
 Source of the layout: the public TFLite schema (schema.fbs, identifier "TFL3") and the FlatBuffers
-binary format. Every offset is checked before it is followed, so any bytes give either a `ModelFile`
-or a `ModelFileError`, in time bounded by the size of the file.
+binary format. Any bytes give either a `ModelFile` or a `ModelFileError`, in time bounded by the
+size of the file.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-POSTPROCESS_NAME = "TFLite_Detection_PostProcess"
+from detops.flatbuffer import FileBytes, ModelFileError, Table
+from detops.options import OP_NAME
+
+__all__ = ["ModelFile", "ModelFileError", "Operator", "Quantization", "Subgraph", "Tensor"]
 
 _CUSTOM = 32
 _BUILTINS_BY_CODE = """
@@ -51,14 +52,6 @@ _TYPES_BY_CODE = (
 )
 _TENSOR_TYPES = _TYPES_BY_CODE.split()
 _NUMPY_LACKS = {"string", "resource", "variant", "int4", "bfloat16", "int2", "uint4"}
-_TABLE_COST = 16
-_SLACK = 1 << 20
-# The limit that the FlatBuffers verifier sets by default.
-_MAX_TABLES = 1_000_000
-
-
-class ModelFileError(ValueError):
-    """The bytes are not a well-formed TFLite model; the message names what and where."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +149,13 @@ class ModelFile:
         cannot be opened.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return _read_model(_Bytes(memoryview(source).cast("B").toreadonly()))
+            return _read_model(FileBytes(memoryview(source).cast("B").toreadonly()))
         with Path(source).open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise ModelFileError(f"{os.fspath(source)} is empty")
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            return _read_model(_Bytes(memoryview(mapped)))
+            return _read_model(FileBytes(memoryview(mapped)))
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(source)}: {error}") from None
 
@@ -172,116 +165,16 @@ class ModelFile:
             (graph, operator)
             for graph in self.subgraphs
             for operator in graph.operators
-            if operator.is_custom and operator.name == POSTPROCESS_NAME
+            if operator.is_custom and operator.name == OP_NAME
         ]
 
 
-class _Bytes:
-    """The file, with checked access and a limit on how much of it may be read, counting repeats."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
-        # Offsets may all lead to one big table, which would make reading quadratic. Writers share
-        # little beyond strings, so a few times the file is generous.
-        self._left = 4 * len(data) + _SLACK
-        self._tables_left = _MAX_TABLES
-
-    def unpack(self, code: str, position: int, what: str) -> Any:
-        self.check(position, struct.calcsize(code), what)
-        return struct.unpack_from("<" + code, self.data, position)[0]
-
-    def check(self, position: int, size: int, what: str) -> None:
-        if position < 0 or size > len(self.data) - position:
-            raise ModelFileError(
-                f"{what} needs bytes {position} to {position + size}, "
-                f"the file has {len(self.data)} bytes"
-            )
-
-    def spend(self, size: int, what: str) -> None:
-        self._left -= size
-        if self._left < 0:
-            raise ModelFileError(f"{what}: the file refers to the same bytes too many times")
-
-    def spend_table(self, what: str) -> None:
-        self.spend(_TABLE_COST, what)
-        self._tables_left -= 1
-        if self._tables_left < 0:
-            raise ModelFileError(f"{what}: the file has more than {_MAX_TABLES} tables")
-
-    def view(self, position: int, size: int, what: str) -> NDArray[np.uint8]:
-        self.check(position, size, what)
-        return np.frombuffer(self.data[position : position + size], np.uint8)
-
-
-class _Table:
-    """A FlatBuffers table; `slot` is the number of a field in the order of the schema."""
-
-    def __init__(self, file: _Bytes, position: int, where: str) -> None:
-        file.spend_table(where)
-        self.file, self.position, self.where = file, position, where
-        self._vtable = position - file.unpack("i", position, where)
-        self._slots = (file.unpack("H", self._vtable, f"vtable of {where}") - 4) // 2
-        file.check(self._vtable, 4 + 2 * self._slots, f"vtable of {where}")
-
-    def _field(self, slot: int) -> int | None:
-        if slot >= self._slots:
-            return None
-        offset = self.file.unpack("H", self._vtable + 4 + 2 * slot, self.where)
-        return self.position + offset if offset else None
-
-    def _target(self, slot: int) -> int | None:
-        position = self._field(slot)
-        if position is None:
-            return None
-        return position + int(self.file.unpack("I", position, f"field {slot} of {self.where}"))
-
-    def scalar(self, slot: int, code: str, default: int) -> int:
-        position = self._field(slot)
-        if position is None:
-            return default
-        return int(self.file.unpack(code, position, f"field {slot} of {self.where}"))
-
-    def raw(self, slot: int, item_size: int = 1) -> tuple[int, NDArray[np.uint8]] | None:
-        position = self._target(slot)
-        if position is None:
-            return None
-        what = f"vector {slot} of {self.where}"
-        count = int(self.file.unpack("I", position, what))
-        return position + 4, self.file.view(position + 4, count * item_size, what)
-
-    def numbers(self, slot: int, dtype: str) -> tuple[Any, ...] | None:
-        found = self.raw(slot, np.dtype(dtype).itemsize)
-        if found is None:
-            return None
-        self.file.spend(found[1].size, self.where)
-        return tuple(found[1].view(dtype).tolist())
-
-    def string(self, slot: int) -> str:
-        found = self.raw(slot)
-        if found is None:
-            return ""
-        self.file.spend(found[1].size, self.where)
-        return found[1].tobytes().decode("utf-8", errors="replace")
-
-    def table(self, slot: int, name: str) -> _Table | None:
-        position = self._target(slot)
-        return None if position is None else _Table(self.file, position, f"{name} of {self.where}")
-
-    def tables(self, slot: int, name: str) -> Iterator[_Table]:
-        found = self.raw(slot, 4)
-        if found is None:
-            return
-        for index, offset in enumerate(found[1].view("<u4").tolist()):
-            where = f"{name} {index}"
-            yield _Table(self.file, found[0] + 4 * index + offset, where)
-
-
-def _read_model(file: _Bytes) -> ModelFile:
+def _read_model(file: FileBytes) -> ModelFile:
     file.check(0, 8, "the header")
     identifier = bytes(file.data[4:8])
     if identifier != b"TFL3":
         raise ModelFileError(f"identifier is {identifier!r}, expected b'TFL3'")
-    root = _Table(file, file.unpack("I", 0, "the root offset"), "the model")
+    root = Table(file, file.unpack("I", 0, "the root offset"), "the model")
     codes = [_read_code(table) for table in root.tables(1, "operator code")]
     buffers = [_read_buffer(table) for table in root.tables(4, "buffer")]
     return ModelFile(
@@ -295,7 +188,7 @@ def _read_model(file: _Bytes) -> ModelFile:
     )
 
 
-def _read_code(table: _Table) -> tuple[str, bool]:
+def _read_code(table: Table) -> tuple[str, bool]:
     # Files older than builtin_code have only the 8-bit field; newer ones cap that field at 127.
     code = max(table.scalar(0, "b", 0), table.scalar(3, "i", 0))
     if code == _CUSTOM:
@@ -303,7 +196,7 @@ def _read_code(table: _Table) -> tuple[str, bool]:
     return _BUILTIN_NAMES[code] if code < len(_BUILTIN_NAMES) else f"BUILTIN_{code}", False
 
 
-def _read_buffer(table: _Table) -> NDArray[np.uint8] | None:
+def _read_buffer(table: Table) -> NDArray[np.uint8] | None:
     # An offset of 0 or 1 means "inside the flatbuffer"; 1 is a converter's placeholder.
     offset, size = table.scalar(1, "Q", 0), table.scalar(2, "Q", 0)
     if offset > 1 and size:
@@ -314,7 +207,7 @@ def _read_buffer(table: _Table) -> NDArray[np.uint8] | None:
 
 def _read_subgraph(
     index: int,
-    table: _Table,
+    table: Table,
     codes: list[tuple[str, bool]],
     buffers: list[NDArray[np.uint8] | None],
 ) -> Subgraph:
@@ -332,7 +225,7 @@ def _read_subgraph(
     )
 
 
-def _read_tensor(index: int, table: _Table, buffers: list[NDArray[np.uint8] | None]) -> Tensor:
+def _read_tensor(index: int, table: Table, buffers: list[NDArray[np.uint8] | None]) -> Tensor:
     buffer = table.scalar(2, "I", 0)
     if buffer >= max(len(buffers), 1):
         raise ModelFileError(f"{table.where} has buffer {buffer}, the file has {len(buffers)}")
@@ -349,7 +242,7 @@ def _read_tensor(index: int, table: _Table, buffers: list[NDArray[np.uint8] | No
     )
 
 
-def _read_quantization(table: _Table | None) -> Quantization | None:
+def _read_quantization(table: Table | None) -> Quantization | None:
     scales = None if table is None else table.numbers(2, "<f4")
     if table is None or not scales:
         return None
@@ -357,7 +250,7 @@ def _read_quantization(table: _Table | None) -> Quantization | None:
 
 
 def _read_operator(
-    index: int, table: _Table, codes: list[tuple[str, bool]], num_tensors: int
+    index: int, table: Table, codes: list[tuple[str, bool]], num_tensors: int
 ) -> Operator:
     code = table.scalar(0, "I", 0)
     if code >= len(codes):
@@ -373,7 +266,7 @@ def _read_operator(
     )
 
 
-def _read_custom_options(table: _Table) -> bytes | None:
+def _read_custom_options(table: Table) -> bytes | None:
     offset, size = table.scalar(9, "Q", 0), table.scalar(10, "Q", 0)
     if offset > 1 and size:
         options = table.file.view(offset, size, f"large custom options of {table.where}")
@@ -387,7 +280,7 @@ def _read_custom_options(table: _Table) -> bytes | None:
 
 
 def _tensor_indices(
-    table: _Table, slot: int, what: str, num_tensors: int, lowest: int
+    table: Table, slot: int, what: str, num_tensors: int, lowest: int
 ) -> tuple[int, ...]:
     indices = table.numbers(slot, "<i4") or ()
     for position, index in enumerate(indices):
