@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/iou.h"
 
 namespace detops {
 namespace {
@@ -36,7 +37,7 @@ TEST(IoU, DegenerateAndNonFiniteBoxesDoNotSuppress) {
 
 TEST(KeptBoxes, EqualityAtTheThresholdSurvives) {
   KeptBoxes kept;
-  ASSERT_TRUE(kept.Prepare(1, 2));
+  ASSERT_TRUE(kept.Prepare(AllKernelSets().sets[0], 1, 2));
   kept.Clear();
   EXPECT_TRUE(kept.KeepUnlessSuppressed(0, {0, 0, 1, 1}, 1.0f));
   EXPECT_TRUE(kept.KeepUnlessSuppressed(0, {0, 0, 1, 1}, 1.0f));
@@ -47,8 +48,11 @@ TEST(KeptBoxes, AgreesWithAListPerClass) {
   std::mt19937 random(3);
   std::uniform_real_distribution<float> place(0.0f, 4.0f);
   constexpr size_t kClasses = 3;
+  FaultList faults;
+  const KernelSet* set = SelectKernelSet(&faults);
+  ASSERT_NE(set, nullptr);
   KeptBoxes kept;
-  ASSERT_TRUE(kept.Prepare(kClasses, 200));
+  ASSERT_TRUE(kept.Prepare(*set, kClasses, 200));
   for (int round = 0; round < 3; ++round) {
     kept.Clear();
     std::vector<Box> lists[kClasses];

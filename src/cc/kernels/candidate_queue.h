@@ -41,6 +41,8 @@ class CandidateQueue {
   // Room for capacity keys. False when there is no memory.
   bool Prepare(size_t capacity) { return keys_.Allocate(capacity); }
 
+  size_t capacity() const { return keys_.size(); }
+
   // Empties the queue; it will hold at least the best `limit` keys (at most the capacity) that
   // are greater than floor. 0 is less than every key.
   void Start(uint64_t floor, size_t limit);

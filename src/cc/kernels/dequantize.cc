@@ -66,9 +66,18 @@ void TensorReader::Prepare(const TensorDesc& tensor, size_t count) {
 }
 
 int TensorReader::LowestLevelAtLeast(float threshold) const {
-  int level = 0;
-  while (level < kLevels && !(head_[level] >= threshold)) ++level;
-  return level;
+  // The values ascend; no value reaches a NaN.
+  int low = 0;
+  for (int size = kLevels; size > 0;) {
+    const int half = size / 2;
+    if (head_[low + half] >= threshold) {
+      size = half;
+    } else {
+      low += half + 1;
+      size -= half + 1;
+    }
+  }
+  return low;
 }
 
 }  // namespace detops

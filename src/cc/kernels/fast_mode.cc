@@ -4,61 +4,35 @@
 #include "kernels/fast_mode.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "kernels/class_ranking.h"
-#include "kernels/score_scan.h"
+#include "kernels/iou.h"
 
 namespace detops {
+namespace {
+
+// Anchors are found in runs of this many.
+constexpr size_t kRun = 1024;
+
+}  // namespace
 
 bool FastMode::Prepare(const Problem& problem) {
   const size_t anchors = problem.shape.anchors;
   const size_t classes = problem.options.num_classes;
   const size_t max_kept = std::min<size_t>(problem.options.max_detections, anchors);
-  return queue_.Prepare(anchors) && kept_.Prepare(1, max_kept) && class_scores_.Allocate(classes) &&
+  return scan_.Prepare(problem) && plan_.Prepare(anchors) && queue_.Prepare(anchors) &&
+         kept_.Prepare(*problem.kernels, 1, max_kept) && class_scores_.Allocate(classes) &&
          class_order_.Allocate(classes);
 }
 
-template <typename T>
-void FastMode::CollectByInteger(const Problem& problem, const void* scores, size_t end_anchor) {
-  const int lowest = problem.scores.LowestLevelAtLeast(problem.options.nms_score_threshold);
-  if (lowest == kLevels) return;
-  const int threshold = lowest + std::numeric_limits<T>::lowest();
-  for (size_t anchor = 0; anchor < end_anchor; ++anchor) {
-    const T best = RowMaximum<T>(scores, problem.ForegroundBegin(anchor), problem.options.num_classes);
-    if (best < threshold) continue;
-    const int level = best - std::numeric_limits<T>::lowest();
-    queue_.Push(CandidateKey(problem.scores.OfLevel(level), static_cast<uint32_t>(anchor)));
-  }
-}
-
-void FastMode::CollectByFloat(const Problem& problem, const void* scores, size_t first_anchor) {
-  const size_t classes = problem.options.num_classes;
-  const size_t anchors = problem.shape.anchors;
-  const bool is_float = problem.scores.dtype() == DType::kFloat32;
-  for (size_t anchor = first_anchor; anchor < anchors; ++anchor) {
-    const size_t begin = problem.ForegroundBegin(anchor);
-    float best;
-    if (is_float) {
-      best = RowMaximum<float>(scores, begin, classes);
-    } else {
-      problem.scores.Read(scores, begin, classes, class_scores_.data());
-      best = RowMaximum<float>(class_scores_.data(), 0, classes);
-    }
-    if (best >= problem.options.nms_score_threshold) {
-      queue_.Push(CandidateKey(best, static_cast<uint32_t>(anchor)));
+void FastMode::Collect(float threshold) {
+  uint32_t anchors[kRun];
+  for (size_t next = 0; next < queue_.capacity();) {
+    const size_t found = scan_.FindAnchors(threshold, next, anchors, kRun, &next);
+    for (size_t i = 0; i < found; ++i) {
+      queue_.Push(CandidateKey(scan_.BestScore(anchors[i]), anchors[i]));
     }
   }
-}
-
-void FastMode::Collect(const Problem& problem, const void* scores) {
-  const size_t integer_anchors = problem.scores.integer_order_end() / problem.shape.class_columns;
-  if (problem.scores.dtype() == DType::kUInt8) {
-    CollectByInteger<uint8_t>(problem, scores, integer_anchors);
-  } else if (problem.scores.dtype() == DType::kInt8) {
-    CollectByInteger<int8_t>(problem, scores, integer_anchors);
-  }
-  CollectByFloat(problem, scores, integer_anchors);
 }
 
 void FastMode::Emit(const Problem& problem, const void* scores, size_t anchor, const Box& box,
@@ -76,19 +50,25 @@ void FastMode::Emit(const Problem& problem, const void* scores, size_t anchor, c
 
 int FastMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out) {
   const int limit = problem.options.max_detections;
-  if (limit == 0 || problem.shape.anchors == 0) return 0;
-  queue_.Start(0, problem.shape.anchors);
+  const size_t anchors = problem.shape.anchors;
+  if (limit == 0 || anchors == 0) return 0;
   kept_.Clear();
-  Collect(problem, in.scores);
+  scan_.Start(problem, in.scores);
+  plan_.Start(&scan_, anchors, problem.options.nms_score_threshold, 2 * size_t(limit));
   int count = 0;
-  uint64_t key;
-  while (count < limit && queue_.Pop(&key)) {
-    const size_t anchor = PositionOf(key);
-    const Box box = problem.boxes.Decode(in.box_encodings, in.anchors, anchor);
-    if (HasNegativeSize(box)) continue;
-    if (!kept_.KeepUnlessSuppressed(0, box, problem.options.nms_iou_threshold)) continue;
-    Emit(problem, in.scores, anchor, box, count++, out);
-  }
+  uint64_t key = 0;
+  do {
+    queue_.Start(key, anchors);
+    Collect(plan_.Next());
+    while (queue_.Pop(&key)) {
+      const size_t anchor = PositionOf(key);
+      const Box box = problem.boxes.Decode(in.box_encodings, in.anchors, anchor);
+      if (HasNegativeSize(box)) continue;
+      if (!kept_.KeepUnlessSuppressed(0, box, problem.options.nms_iou_threshold)) continue;
+      Emit(problem, in.scores, anchor, box, count++, out);
+      if (count == limit) return count;
+    }
+  } while (!plan_.done());
   return count;
 }
 

@@ -6,8 +6,10 @@
 
 #include "kernels/buffer.h"
 #include "kernels/candidate_queue.h"
+#include "kernels/candidate_scan.h"
 #include "kernels/kept_boxes.h"
 #include "kernels/problem.h"
+#include "kernels/threshold_plan.h"
 
 namespace detops {
 
@@ -22,13 +24,12 @@ class FastMode {
   int Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out);
 
  private:
-  void Collect(const Problem& problem, const void* scores);
-  template <typename T>
-  void CollectByInteger(const Problem& problem, const void* scores, size_t end_anchor);
-  void CollectByFloat(const Problem& problem, const void* scores, size_t first_anchor);
+  void Collect(float threshold);
   void Emit(const Problem& problem, const void* scores, size_t anchor, const Box& box, int index,
             const ImageOutputs& out);
 
+  CandidateScan scan_;
+  ThresholdPlan plan_;
   CandidateQueue queue_;  // positions are anchors
   KeptBoxes kept_;
   Buffer<float> class_scores_;

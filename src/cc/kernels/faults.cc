@@ -27,6 +27,7 @@ const char* FaultName(Fault fault) {
     case Fault::kRowMismatch: return "row_mismatch";
     case Fault::kClassColumns: return "class_columns";
     case Fault::kSize: return "size";
+    case Fault::kInstructionSet: return "instruction_set";
     case Fault::kMemory: return "memory";
   }
   return "unknown";

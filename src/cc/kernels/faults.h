@@ -27,6 +27,7 @@ enum class Fault : uint8_t {
   kRowMismatch,
   kClassColumns,
   kSize,
+  kInstructionSet,
   kMemory,
 };
 

@@ -6,17 +6,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/iou.h"
+
 namespace detops {
 
-bool OverlapsBlock(const KeptBlock& block, const Box& box, float area, float threshold) {
-  for (int i = 0; i < block.count; ++i) {
-    const Box kept = {block.ymin[i], block.xmin[i], block.ymax[i], block.xmax[i]};
-    if (IoU(kept, block.area[i], box, area) > threshold) return true;
-  }
-  return false;
-}
-
-bool KeptBoxes::Prepare(size_t lists, size_t max_boxes) {
+bool KeptBoxes::Prepare(const KernelSet& kernels, size_t lists, size_t max_boxes) {
+  overlaps_block_ = kernels.overlaps_block;
   // Every list may leave one block partly filled.
   const size_t full = max_boxes / KeptBlock::kBoxes;
   const size_t blocks = std::min(max_boxes, full + lists);
@@ -32,7 +27,7 @@ void KeptBoxes::Clear() {
 bool KeptBoxes::KeepUnlessSuppressed(size_t list, const Box& box, float threshold) {
   const float area = Area(box);
   for (int32_t i = heads_[list]; i >= 0; i = blocks_[i].next) {
-    if (OverlapsBlock(blocks_[i], box, area, threshold)) return false;
+    if (overlaps_block_(blocks_[i], box, area, threshold)) return false;
   }
   Append(list, box, area);
   return true;

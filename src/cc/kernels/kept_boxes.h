@@ -9,36 +9,22 @@
 
 #include "kernels/box.h"
 #include "kernels/buffer.h"
+#include "kernels/kept_block.h"
+#include "kernels/kernel_set.h"
 
 namespace detops {
-
-// Sixteen kept boxes of one class, coordinate by coordinate, so that one candidate can be compared
-// with all of them at once. Unused places hold zeros: a box without area overlaps nothing.
-struct KeptBlock {
-  static constexpr int kBoxes = 16;
-  float ymin[kBoxes];
-  float xmin[kBoxes];
-  float ymax[kBoxes];
-  float xmax[kBoxes];
-  float area[kBoxes];
-  int32_t count;
-  int32_t next;  // the block filled before this one, or -1
-};
-
-// True when a kept box of the block has IoU > threshold with box (equality does not suppress).
-bool OverlapsBlock(const KeptBlock& block, const Box& box, float area, float threshold);
 
 // The boxes kept so far, a list per class. Greedy suppression in score order needs no more: a
 // candidate survives exactly when it overlaps no box already kept in its class.
 class KeptBoxes {
  public:
   // Room for max_boxes over all lists together. False when there is no memory.
-  bool Prepare(size_t lists, size_t max_boxes);
+  bool Prepare(const KernelSet& kernels, size_t lists, size_t max_boxes);
 
   void Clear();
 
-  // Keeps box in the list unless it overlaps one of it by more than threshold, and says whether
-  // it did. At most max_boxes may be kept after each Clear.
+  // Keeps box in the list unless it overlaps one of it by more than threshold (above 0), and says
+  // whether it did. At most max_boxes may be kept after each Clear.
   bool KeepUnlessSuppressed(size_t list, const Box& box, float threshold);
 
   // How many boxes the list holds.
@@ -51,6 +37,7 @@ class KeptBoxes {
   Buffer<int32_t> heads_;
   Buffer<int32_t> counts_;
   int32_t used_blocks_ = 0;
+  OverlapsBlockFunction overlaps_block_ = nullptr;
 };
 
 }  // namespace detops

@@ -5,14 +5,16 @@
 
 #include <algorithm>
 
+#include "kernels/iou.h"
 #include "kernels/tensor.h"
 
 namespace detops {
 
-bool Nms::Prepare(size_t boxes, size_t lists, size_t max_detections) {
+bool Nms::Prepare(const KernelSet& kernels, size_t boxes, size_t lists,
+                  size_t max_detections) {
   count_ = boxes;
   max_detections_ = std::min(boxes, max_detections);
-  return queue_.Prepare(boxes) && kept_.Prepare(lists, max_detections_);
+  return queue_.Prepare(boxes) && kept_.Prepare(kernels, lists, max_detections_);
 }
 
 size_t Nms::Run(const float* boxes, const float* scores, const int32_t* list_of,

@@ -10,6 +10,7 @@
 #include "kernels/box.h"
 #include "kernels/candidate_queue.h"
 #include "kernels/kept_boxes.h"
+#include "kernels/kernel_set.h"
 
 namespace detops {
 
@@ -18,7 +19,7 @@ namespace detops {
 class Nms {
  public:
   // lists is the number of classes. False when there is no memory.
-  bool Prepare(size_t boxes, size_t lists, size_t max_detections);
+  bool Prepare(const KernelSet& kernels, size_t boxes, size_t lists, size_t max_detections);
 
   // boxes are Box values in rows of four floats, list_of the class of each box in [0, lists) or
   // null for one list. Writes up to max_detections indices to kept, best first, and returns how

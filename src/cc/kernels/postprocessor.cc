@@ -18,6 +18,8 @@ bool Postprocessor::Prepare(const Options& options, const TensorDesc& box_encodi
   CheckProblem(options, box_encodings, scores, anchors, &problem_.shape, faults);
   if (!faults->empty()) return false;
   problem_.options = options;
+  problem_.kernels = SelectKernelSet(faults);
+  if (problem_.kernels == nullptr) return false;
   const size_t score_count =
       static_cast<size_t>(problem_.shape.anchors) * problem_.shape.class_columns;
   const size_t box_count = static_cast<size_t>(problem_.shape.anchors) * problem_.shape.box_columns;

@@ -10,6 +10,7 @@
 #include "kernels/box_coder.h"
 #include "kernels/checks.h"
 #include "kernels/dequantize.h"
+#include "kernels/kernel_set.h"
 #include "kernels/options.h"
 
 namespace detops {
@@ -20,6 +21,7 @@ struct Problem {
   ProblemShape shape;
   BoxCoder boxes;
   TensorReader scores;
+  const KernelSet* kernels = nullptr;
 
   // Flattened index of the first foreground score of an anchor.
   size_t ForegroundBegin(size_t anchor) const {

@@ -6,8 +6,10 @@
 
 #include "kernels/buffer.h"
 #include "kernels/candidate_queue.h"
+#include "kernels/candidate_scan.h"
 #include "kernels/kept_boxes.h"
 #include "kernels/problem.h"
+#include "kernels/threshold_plan.h"
 
 namespace detops {
 
@@ -25,16 +27,12 @@ class RegularMode {
   int Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out);
 
  private:
-  void Collect(const Problem& problem, const void* scores);
-  template <typename T>
-  void CollectByInteger(const Problem& problem, const void* scores, size_t end);
-  void CollectByFloat(const Problem& problem, const void* scores, size_t begin);
-  void PushFloats(const Problem& problem, const void* values, size_t base, size_t begin, size_t end);
-  void PushScore(const Problem& problem, float score, size_t index);
+  void Collect(const Problem& problem, const void* scores, float threshold);
   const Box& BoxOf(const Problem& problem, const ImageInputs& in, size_t anchor);
 
+  CandidateScan scan_;
+  ThresholdPlan plan_;
   CandidateQueue queue_;  // positions are class * N + anchor
-  size_t capacity_ = 0;
   KeptBoxes kept_;        // a list per class
   Buffer<Box> boxes_;     // decoded on first use: an anchor may be a candidate in many classes
   Buffer<uint8_t> decoded_;

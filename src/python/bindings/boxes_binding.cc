@@ -8,8 +8,9 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "kernels/box.h"
 #include "kernels/box_coder.h"
+#include "kernels/iou.h"
+#include "kernels/kernel_set.h"
 #include "kernels/nms.h"
 
 namespace detops::python {
@@ -77,8 +78,13 @@ py::array_t<int64_t> NmsIndices(const FloatArray& boxes, const FloatArray& score
                                 const IntArray& classes, int num_classes, float iou_threshold,
                                 float score_threshold, size_t max_detections) {
   const size_t count = static_cast<size_t>(boxes.shape(0));
+  FaultList faults;
+  const KernelSet* kernels = SelectKernelSet(&faults);
+  if (kernels == nullptr) Raise(faults);
   Nms nms;
-  if (!nms.Prepare(count, static_cast<size_t>(num_classes), max_detections)) throw std::bad_alloc();
+  if (!nms.Prepare(*kernels, count, static_cast<size_t>(num_classes), max_detections)) {
+    throw std::bad_alloc();
+  }
   std::vector<int64_t> kept(std::min(count, max_detections));
   const float* box_data = boxes.data();
   const float* score_data = scores.data();

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef DETOPS_KERNELS_KEPT_BLOCK_H_
+#define DETOPS_KERNELS_KEPT_BLOCK_H_
+
+#include <cstdint>
+
+#include "kernels/box.h"
+
+namespace detops {
+
+// Sixteen kept boxes of one class, coordinate by coordinate, so that one candidate can be compared
+// with all of them at once. Unused places hold zeros: a box without area overlaps nothing.
+struct KeptBlock {
+  static constexpr int kBoxes = 16;
+  float ymin[kBoxes];
+  float xmin[kBoxes];
+  float ymax[kBoxes];
+  float xmax[kBoxes];
+  float area[kBoxes];
+  int32_t count;
+  int32_t next;  // the block filled before this one, or -1
+};
+
+// True when a kept box of the block has IoU(kept, box) > threshold, which is positive; equality
+// does not suppress. area is Area(box). All variants decide alike.
+using OverlapsBlockFunction = bool (*)(const KeptBlock& block, const Box& box, float area,
+                                       float threshold);
+
+}  // namespace detops
+
+#endif  // DETOPS_KERNELS_KEPT_BLOCK_H_
