@@ -15,18 +15,10 @@ inline bool Better(float a, float b) { return a > b || (IsNaN(b) && !IsNaN(a)); 
 
 }  // namespace
 
-void RankClasses(const float* scores, size_t count, size_t k, int32_t* indices) {
-  if (k == 1) {
-    size_t best = 0;
-    for (size_t i = 1; i < count; ++i) {
-      if (Better(scores[i], scores[best])) best = i;
-    }
-    indices[0] = static_cast<int32_t>(best);
-    return;
-  }
-  std::iota(indices, indices + count, 0);
+void RankClasses(const float* scores, size_t count, size_t k, uint32_t* indices) {
+  std::iota(indices, indices + count, 0u);
   std::partial_sort(indices, indices + k, indices + count,
-                    [scores](int32_t i, int32_t j) { return Better(scores[i], scores[j]); });
+                    [scores](uint32_t i, uint32_t j) { return Better(scores[i], scores[j]); });
 }
 
 }  // namespace detops

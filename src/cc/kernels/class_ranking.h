@@ -10,10 +10,9 @@
 namespace detops {
 
 // Puts the indices of the top k of count scores into indices[0, k), best first; 1 <= k <= count.
-// k = 1 gives the lowest index among equal scores. For k > 1 equal scores come as
-// std::partial_sort leaves them, which is what stock does. A NaN ranks below every number.
-// indices has room for count entries.
-void RankClasses(const float* scores, size_t count, size_t k, int32_t* indices);
+// Equal scores come as std::partial_sort leaves them, which is what stock does for k > 1. A NaN
+// ranks below every number. indices has room for count entries.
+void RankClasses(const float* scores, size_t count, size_t k, uint32_t* indices);
 
 }  // namespace detops
 

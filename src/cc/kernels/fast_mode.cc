@@ -35,16 +35,26 @@ void FastMode::Collect(float threshold) {
   }
 }
 
-void FastMode::Emit(const Problem& problem, const void* scores, size_t anchor, const Box& box,
+void FastMode::Emit(const Problem& problem, const void* scores, uint64_t key, const Box& box,
                     int index, const ImageOutputs& out) {
+  const size_t anchor = PositionOf(key);
   const size_t slots = problem.options.max_classes_per_detection;
   const size_t classes = problem.options.num_classes;
+  const size_t begin = problem.ForegroundBegin(anchor);
+  if (slots == 1) {
+    // The best class is the first that reaches the best score.
+    size_t resume;
+    scan_.FindClasses(anchor, ScoreOf(key), 0, class_order_.data(), classes, &resume);
+    const uint32_t best = class_order_[0];
+    out.Write(index, box, static_cast<int>(best), problem.scores.At(scores, begin + best));
+    return;
+  }
   const size_t k = std::min(slots, classes);
-  problem.scores.Read(scores, problem.ForegroundBegin(anchor), classes, class_scores_.data());
+  problem.scores.Read(scores, begin, classes, class_scores_.data());
   RankClasses(class_scores_.data(), classes, k, class_order_.data());
   for (size_t rank = 0; rank < k; ++rank) {
-    const int32_t c = class_order_[rank];
-    out.Write(index * slots + rank, box, c, class_scores_[c]);
+    const uint32_t c = class_order_[rank];
+    out.Write(index * slots + rank, box, static_cast<int>(c), class_scores_[c]);
   }
 }
 
@@ -65,7 +75,7 @@ int FastMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutp
       const Box box = problem.boxes.Decode(in.box_encodings, in.anchors, anchor);
       if (HasNegativeSize(box)) continue;
       if (!kept_.KeepUnlessSuppressed(0, box, problem.options.nms_iou_threshold)) continue;
-      Emit(problem, in.scores, anchor, box, count++, out);
+      Emit(problem, in.scores, key, box, count++, out);
       if (count == limit) return count;
     }
   } while (!plan_.done());

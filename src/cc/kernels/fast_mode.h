@@ -25,7 +25,7 @@ class FastMode {
 
  private:
   void Collect(float threshold);
-  void Emit(const Problem& problem, const void* scores, size_t anchor, const Box& box, int index,
+  void Emit(const Problem& problem, const void* scores, uint64_t key, const Box& box, int index,
             const ImageOutputs& out);
 
   CandidateScan scan_;
@@ -33,7 +33,7 @@ class FastMode {
   CandidateQueue queue_;  // positions are anchors
   KeptBoxes kept_;
   Buffer<float> class_scores_;
-  Buffer<int32_t> class_order_;
+  Buffer<uint32_t> class_order_;
 };
 
 }  // namespace detops
