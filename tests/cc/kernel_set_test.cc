@@ -168,7 +168,7 @@ TYPED_TEST(KernelSetScan, FindRows) {
   }
 }
 
-TEST(KernelSet, OverlapsBlockDecidesAlike) {
+TEST(KernelSet, SuppressesDecidesAlike) {
   std::mt19937 random(6);
   const float odd[] = {0.0f, -0.0f, 1.0f, 0.5f, 1e-40f, 3e38f, std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity(), std::nanf("")};
@@ -179,7 +179,10 @@ TEST(KernelSet, OverlapsBlockDecidesAlike) {
   int suppressed = 0;
   for (int round = 0; round < 200000; ++round) {
     const bool wild = round % 2 == 1;
-    KeptBlock block = {};
+    KeptBlock blocks[2] = {};
+    blocks[0].next = -1;
+    KeptBlock& block = blocks[round % 2];
+    blocks[1].next = 0;
     block.count = static_cast<int32_t>(random() % (KeptBlock::kBoxes + 1));
     for (int i = 0; i < block.count; ++i) {
       const Box kept = {draw(wild), draw(wild), draw(wild), draw(wild)};
@@ -192,10 +195,11 @@ TEST(KernelSet, OverlapsBlockDecidesAlike) {
     const Box box = {draw(wild), draw(wild), draw(wild), draw(wild)};
     // Also thresholds that some quotient meets exactly.
     const float threshold = round % 3 == 0 ? 0.5f : round % 3 == 1 ? 1.0f / 3.0f : 1e-6f;
-    const bool expected = Scalar().overlaps_block(block, box, Area(box), threshold);
+    const bool expected = Scalar().suppresses(blocks, 1, box, Area(box), threshold);
     suppressed += expected;
     for (const KernelSet* set : RunnableSets()) {
-      ASSERT_EQ(set->overlaps_block(block, box, Area(box), threshold), expected) << set->name << " round " << round;
+      EXPECT_FALSE(set->suppresses(blocks, -1, box, Area(box), threshold));
+      ASSERT_EQ(set->suppresses(blocks, 1, box, Area(box), threshold), expected) << set->name << " round " << round;
     }
   }
   EXPECT_GT(suppressed, 1000);

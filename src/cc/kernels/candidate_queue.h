@@ -47,8 +47,11 @@ class CandidateQueue {
   // are greater than floor. 0 is less than every key.
   void Start(uint64_t floor, size_t limit);
 
+  // False for a key that Push would ignore.
+  bool Wants(uint64_t key) const { return key > floor_ && key < bar_; }
+
   void Push(uint64_t key) {
-    if (key <= floor_ || key >= bar_) return;
+    if (!Wants(key)) return;
     if (size_ == room_) {
       Prune();
       if (key >= bar_) return;

@@ -25,12 +25,21 @@ bool FastMode::Prepare(const Problem& problem) {
          class_order_.Allocate(classes);
 }
 
-void FastMode::Collect(float threshold) {
+// What is kept has better scores than all that is still to come, so after the first pass most
+// candidates are ruled out at once, before they are sorted.
+void FastMode::Collect(const Problem& problem, const ImageInputs& in, float threshold) {
+  const bool first_pass = kept_.Count(0) == 0;
   uint32_t anchors[kRun];
   for (size_t next = 0; next < queue_.capacity();) {
     const size_t found = scan_.FindAnchors(threshold, next, anchors, kRun, &next);
     for (size_t i = 0; i < found; ++i) {
-      queue_.Push(CandidateKey(scan_.BestScore(anchors[i]), anchors[i]));
+      const uint64_t key = CandidateKey(scan_.BestScore(anchors[i]), anchors[i]);
+      if (!queue_.Wants(key)) continue;
+      if (!first_pass) {
+        const Box box = problem.boxes.Decode(in.box_encodings, in.anchors, anchors[i]);
+        if (kept_.Suppresses(0, box, problem.options.nms_iou_threshold)) continue;
+      }
+      queue_.Push(key);
     }
   }
 }
@@ -64,12 +73,12 @@ int FastMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutp
   if (limit == 0 || anchors == 0) return 0;
   kept_.Clear();
   scan_.Start(problem, in.scores);
-  plan_.Start(&scan_, anchors, problem.options.nms_score_threshold, 2 * size_t(limit));
+  plan_.Start(&scan_, anchors, problem.options.nms_score_threshold, static_cast<size_t>(limit) + limit / 2);
   int count = 0;
   uint64_t key = 0;
   do {
     queue_.Start(key, anchors);
-    Collect(plan_.Next());
+    Collect(problem, in, plan_.Next());
     while (queue_.Pop(&key)) {
       const size_t anchor = PositionOf(key);
       const Box box = problem.boxes.Decode(in.box_encodings, in.anchors, anchor);

@@ -24,7 +24,7 @@ class FastMode {
   int Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out);
 
  private:
-  void Collect(float threshold);
+  void Collect(const Problem& problem, const ImageInputs& in, float threshold);
   void Emit(const Problem& problem, const void* scores, uint64_t key, const Box& box, int index,
             const ImageOutputs& out);
 

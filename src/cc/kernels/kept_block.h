@@ -23,10 +23,11 @@ struct KeptBlock {
   int32_t next;  // the block filled before this one, or -1
 };
 
-// True when a kept box of the block has IoU(kept, box) > threshold, which is positive; equality
-// does not suppress. area is Area(box). All variants decide alike.
-using OverlapsBlockFunction = bool (*)(const KeptBlock& block, const Box& box, float area,
-                                       float threshold);
+// True when a kept box has IoU(kept, box) > threshold, which is positive; equality does not suppress.
+// The kept boxes are those of blocks[head] and of the blocks chained to it; head is -1 for none.
+// area is Area(box). All variants decide alike.
+using SuppressesFunction = bool (*)(const KeptBlock* blocks, int32_t head, const Box& box, float area,
+                                    float threshold);
 
 }  // namespace detops
 

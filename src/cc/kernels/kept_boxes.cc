@@ -11,7 +11,7 @@
 namespace detops {
 
 bool KeptBoxes::Prepare(const KernelSet& kernels, size_t lists, size_t max_boxes) {
-  overlaps_block_ = kernels.overlaps_block;
+  suppresses_ = kernels.suppresses;
   // Every list may leave one block partly filled.
   const size_t full = max_boxes / KeptBlock::kBoxes;
   const size_t blocks = std::min(max_boxes, full + lists);
@@ -24,11 +24,13 @@ void KeptBoxes::Clear() {
   used_blocks_ = 0;
 }
 
+bool KeptBoxes::Suppresses(size_t list, const Box& box, float threshold) const {
+  return suppresses_(blocks_.data(), heads_[list], box, Area(box), threshold);
+}
+
 bool KeptBoxes::KeepUnlessSuppressed(size_t list, const Box& box, float threshold) {
   const float area = Area(box);
-  for (int32_t i = heads_[list]; i >= 0; i = blocks_[i].next) {
-    if (overlaps_block_(blocks_[i], box, area, threshold)) return false;
-  }
+  if (suppresses_(blocks_.data(), heads_[list], box, area, threshold)) return false;
   Append(list, box, area);
   return true;
 }

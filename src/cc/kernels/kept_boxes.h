@@ -23,8 +23,11 @@ class KeptBoxes {
 
   void Clear();
 
-  // Keeps box in the list unless it overlaps one of it by more than threshold (above 0), and says
-  // whether it did. At most max_boxes may be kept after each Clear.
+  // True when a box of the list overlaps box by more than threshold, which is above 0. A box so
+  // suppressed stays so, whatever is kept later.
+  bool Suppresses(size_t list, const Box& box, float threshold) const;
+
+  // Keeps box in the list unless the list suppresses it, and says whether it did. At most max_boxes may be kept after each Clear.
   bool KeepUnlessSuppressed(size_t list, const Box& box, float threshold);
 
   // How many boxes the list holds.
@@ -37,7 +40,7 @@ class KeptBoxes {
   Buffer<int32_t> heads_;
   Buffer<int32_t> counts_;
   int32_t used_blocks_ = 0;
-  OverlapsBlockFunction overlaps_block_ = nullptr;
+  SuppressesFunction suppresses_ = nullptr;
 };
 
 }  // namespace detops

@@ -12,7 +12,8 @@ namespace detops {
   extern const ScoreScan<float> kScoreScanF32##suffix;  \
   extern const ScoreScan<uint8_t> kScoreScanU8##suffix; \
   extern const ScoreScan<int8_t> kScoreScanI8##suffix;  \
-  bool OverlapsBlock##suffix(const KeptBlock& block, const Box& box, float area, float threshold);
+  bool Suppresses##suffix(const KeptBlock* blocks, int32_t head, const Box& box, float area, \
+                          float threshold);
 #include "kernels/kernel_sets.inc"
 #undef DETOPS_KERNEL_SET
 
@@ -24,7 +25,7 @@ namespace {
      (void)cpu;                                                 \
      return condition;                                          \
    },                                                           \
-   &kScoreScanF32##suffix, &kScoreScanU8##suffix, &kScoreScanI8##suffix, OverlapsBlock##suffix},
+   &kScoreScanF32##suffix, &kScoreScanU8##suffix, &kScoreScanI8##suffix, Suppresses##suffix},
 const KernelSet kSets[] = {
 #include "kernels/kernel_sets.inc"
 };

@@ -22,7 +22,7 @@ struct KernelSet {
   const ScoreScan<float>* scan_f32;
   const ScoreScan<uint8_t>* scan_u8;
   const ScoreScan<int8_t>* scan_i8;
-  OverlapsBlockFunction overlaps_block;
+  SuppressesFunction suppresses;
 
   const ScoreScan<float>& scan(float) const { return *scan_f32; }
   const ScoreScan<uint8_t>& scan(uint8_t) const { return *scan_u8; }

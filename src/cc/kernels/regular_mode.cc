@@ -37,8 +37,18 @@ bool RegularMode::Prepare(const Problem& problem) {
          decoded_.Allocate(anchors);
 }
 
+// True unless what is kept already rules the candidate out. All that is kept has a better score than
+// any candidate that is still to come, so this does not wait for the candidate's turn.
+bool RegularMode::Survives(const Problem& problem, const ImageInputs& in, size_t c, size_t anchor) {
+  const int kept = kept_.Count(c);
+  if (kept == 0) return true;
+  if (kept == class_limit_) return false;
+  const Box& box = BoxOf(problem, in, anchor);
+  return !HasNegativeSize(box) && !kept_.Suppresses(c, box, problem.options.nms_iou_threshold);
+}
+
 // A full queue raises the threshold: nothing below its bar can enter any more.
-void RegularMode::Collect(const Problem& problem, const void* scores, float threshold) {
+void RegularMode::Collect(const Problem& problem, const ImageInputs& in, float threshold) {
   const size_t anchors = problem.shape.anchors;
   uint32_t found_anchors[kRun];
   uint32_t found_classes[kRun];
@@ -51,8 +61,9 @@ void RegularMode::Collect(const Problem& problem, const void* scores, float thre
         const size_t hits = scan_.FindClasses(anchor, threshold, c, found_classes, kRun, &c);
         for (size_t j = 0; j < hits; ++j) {
           const size_t hit = found_classes[j];
-          const float score = problem.scores.At(scores, problem.ForegroundBegin(anchor) + hit);
-          queue_.Push(CandidateKey(score, static_cast<uint32_t>(hit * anchors + anchor)));
+          const float score = problem.scores.At(in.scores, problem.ForegroundBegin(anchor) + hit);
+          const uint64_t key = CandidateKey(score, static_cast<uint32_t>(hit * anchors + anchor));
+          if (queue_.Wants(key) && Survives(problem, in, hit, anchor)) queue_.Push(key);
         }
       }
     }
@@ -70,14 +81,14 @@ const Box& RegularMode::BoxOf(const Problem& problem, const ImageInputs& in, siz
 int RegularMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out) {
   const Options& options = problem.options;
   const int limit = options.max_detections;
-  const int class_limit = std::min(options.detections_per_class, limit);
+  class_limit_ = std::min(options.detections_per_class, limit);
   const size_t anchors = problem.shape.anchors;
   if (limit == 0 || anchors == 0) return 0;
   kept_.Clear();
   std::fill(decoded_.begin(), decoded_.end(), uint8_t{0});
 
   scan_.Start(problem, in.scores);
-  plan_.Start(&scan_, anchors, options.nms_score_threshold, 2 * size_t(limit));
+  plan_.Start(&scan_, anchors, options.nms_score_threshold, static_cast<size_t>(limit) + limit / 2);
   int count = 0;
   int open_classes = options.num_classes;
   uint64_t key = 0;
@@ -85,17 +96,17 @@ int RegularMode::Run(const Problem& problem, const ImageInputs& in, const ImageO
   float threshold = plan_.Next();
   for (;;) {
     queue_.Start(key, queue_size);
-    Collect(problem, in.scores, threshold);
+    Collect(problem, in, threshold);
     while (queue_.Pop(&key)) {
       const size_t c = PositionOf(key) / anchors;
       const size_t anchor = PositionOf(key) % anchors;
-      if (kept_.Count(c) == class_limit) continue;
+      if (kept_.Count(c) == class_limit_) continue;
       const Box& box = BoxOf(problem, in, anchor);
       if (HasNegativeSize(box)) continue;
       if (!kept_.KeepUnlessSuppressed(c, box, options.nms_iou_threshold)) continue;
       const float score = problem.scores.At(in.scores, problem.ForegroundBegin(anchor) + c);
       out.Write(count++, box, static_cast<int>(c), score);
-      if (kept_.Count(c) == class_limit) --open_classes;
+      if (kept_.Count(c) == class_limit_) --open_classes;
       if (count == limit || open_classes == 0) return count;
     }
     if (queue_.dropped()) {

@@ -27,7 +27,8 @@ class RegularMode {
   int Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out);
 
  private:
-  void Collect(const Problem& problem, const void* scores, float threshold);
+  void Collect(const Problem& problem, const ImageInputs& in, float threshold);
+  bool Survives(const Problem& problem, const ImageInputs& in, size_t c, size_t anchor);
   const Box& BoxOf(const Problem& problem, const ImageInputs& in, size_t anchor);
 
   CandidateScan scan_;
@@ -36,6 +37,7 @@ class RegularMode {
   KeptBoxes kept_;        // a list per class
   Buffer<Box> boxes_;     // decoded on first use: an anchor may be a candidate in many classes
   Buffer<uint8_t> decoded_;
+  int class_limit_ = 0;
 };
 
 }  // namespace detops

@@ -9,9 +9,9 @@
 namespace detops {
 namespace {
 
-// One anchor in 128 costs under a hundredth of a pass; sixteen tell something of a small image.
+// One anchor in 128 costs a hundredth of a pass or so; a small image needs some more to tell much.
 constexpr size_t kSampleShare = 128;
-constexpr size_t kSmallestSample = 16;
+constexpr size_t kSmallestSample = 64;
 constexpr size_t kDeeper = 8;
 
 size_t SampleSize(size_t anchors) {
