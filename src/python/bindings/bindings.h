@@ -10,6 +10,7 @@ namespace detops::python {
 
 namespace py = pybind11;
 
+void RegisterCpu(py::module_& module);
 void RegisterDelegate(py::module_& module);
 void RegisterOptions(py::module_& module);
 void RegisterPostprocess(py::module_& module);

@@ -6,6 +6,7 @@
 PYBIND11_MODULE(_core, module) {
   module.doc() = "libdetops for Python. Private: use the functions of the package.";
   module.attr("__version__") = DETOPS_VERSION;
+  detops::python::RegisterCpu(module);
   detops::python::RegisterDelegate(module);
   detops::python::RegisterOptions(module);
   detops::python::RegisterPostprocess(module);

@@ -11,18 +11,21 @@ Importing this package imports NumPy and nothing else.
 from detops._core import __version__
 from detops.anchors import multiscale_anchors, ssd_anchors
 from detops.boxes import batched_nms, decode_boxes, iou, nms
+from detops.cpu import CpuFeatures, cpu_features
 from detops.interpreter import Interpreter, load_delegate
 from detops.options import Options
 from detops.postprocessing import Detections, postprocess
 from detops.registrar import Registration, delegate_path, register_ops
 
 __all__ = [
+    "CpuFeatures",
     "Detections",
     "Interpreter",
     "Options",
     "Registration",
     "__version__",
     "batched_nms",
+    "cpu_features",
     "decode_boxes",
     "delegate_path",
     "iou",
