@@ -41,7 +41,7 @@ TEST(TensorReader, BlocksOfEightRoundTheTailDifferently) {
   TensorReader reader;
   const float scale = 0.0123f;
   reader.Prepare(Quantized(DType::kUInt8, scale, 77, Dequantization::kBlocksOfEight), 19);
-  std::vector<uint8_t> bytes(19, 200);
+  std::vector<uint8_t> bytes(24, 200);
   const float first = static_cast<float>(200 - 77) * scale;
 #if defined(__aarch64__)
   const float blocks = std::fma(200.0f, scale, -77.0f * scale);
