@@ -62,7 +62,7 @@ def default_options(num_classes: int, **overrides: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-class _GraphWriter:
+class GraphWriter:
     """Collects tensors and operators of one subgraph and packs them."""
 
     def __init__(self) -> None:
@@ -196,7 +196,7 @@ class PostprocessModel:
 
     def build(self) -> bytes:
         """The .tflite file."""
-        writer = _GraphWriter()
+        writer = GraphWriter()
         shapes = [*self.input_shapes, self._anchors()][:3]
         tensors = [
             writer.tensor("boxes", shapes[0], self.box_dtype, self.box_quantization),
@@ -227,13 +227,13 @@ class PostprocessModel:
             return self.anchor_shape
         return (self.rows, 4) if self.anchors is None else self.anchors.shape
 
-    def _write_anchors(self, writer: _GraphWriter) -> int:
+    def _write_anchors(self, writer: GraphWriter) -> int:
         data = None if self.anchors is None else self.anchors.astype(self.anchor_dtype)
         return writer.tensor(
             "anchors", self._anchors(), self.anchor_dtype, self.anchor_quantization, data
         )
 
-    def _dequantized(self, writer: _GraphWriter, index: int) -> int:
+    def _dequantized(self, writer: GraphWriter, index: int) -> int:
         source = writer.graph.tensors[index]
         if not self.dequantize or source.type == schema.TensorType.FLOAT32:
             return index
@@ -243,7 +243,7 @@ class PostprocessModel:
         writer.operator(schema.BuiltinOperator.DEQUANTIZE, [index], [output], version)
         return output
 
-    def _reshaped(self, writer: _GraphWriter, index: int, shape: Shape) -> int:
+    def _reshaped(self, writer: GraphWriter, index: int, shape: Shape) -> int:
         source = writer.graph.tensors[index]
         dtype = next(name for name, code in _TENSOR_TYPES.items() if code == source.type)
         quantization = None
@@ -258,7 +258,7 @@ class PostprocessModel:
         operator.builtinOptions.newShape = wanted
         return output
 
-    def _write_node(self, writer: _GraphWriter, feeds: list[int], suffix: str) -> list[int]:
+    def _write_node(self, writer: GraphWriter, feeds: list[int], suffix: str) -> list[int]:
         inputs = (feeds + feeds[-1:] * self.num_inputs)[: self.num_inputs]
         inputs = [OPTIONAL_TENSOR if i in self.missing_inputs else t for i, t in enumerate(inputs)]
         names = [f"{name}{suffix}" for name in OUTPUT_NAMES]

@@ -3,6 +3,7 @@
 
 #include "tflite_ops/delegate_kernel.h"
 
+#include <algorithm>
 #include <new>
 
 #include "tflite_ops/delegate.h"
@@ -21,19 +22,20 @@ class Kernel {
   ~Kernel() { delete[] nodes_; }
 
   // False when the partition cannot be read or there is no memory.
-  bool Init(TfLiteContext* context, const TfLiteIntArray& partition) {
+  bool Init(TfLiteContext* context, const TfLiteDelegateParams& partition) {
+    const TfLiteIntArray& members = *partition.nodes_to_replace;
     Producers producers;
-    if (!producers.Build(context, partition.data, partition.size)) return false;
-    nodes_ = new (std::nothrow) PostprocessNode[partition.size];
+    if (!producers.Build(context, members.data, members.size)) return false;
+    nodes_ = new (std::nothrow) PostprocessNode[members.size];
     if (nodes_ == nullptr) return false;
-    for (int i = 0; i < partition.size; ++i) {
+    for (int i = 0; i < members.size; ++i) {
       TfLiteNode* node;
       TfLiteRegistration* registration;
-      if (context->GetNodeAndRegistration(context, partition.data[i], &node, &registration) !=
+      if (context->GetNodeAndRegistration(context, members.data[i], &node, &registration) !=
           kTfLiteOk) {
         return false;
       }
-      if (IsPostprocess(*registration)) Add(context, producers, *node);
+      if (IsPostprocess(*registration)) Add(context, producers, *node, *partition.output_tensors);
     }
     return true;
   }
@@ -55,13 +57,19 @@ class Kernel {
   }
 
  private:
-  void Add(TfLiteContext* context, const Producers& producers, const TfLiteNode& from) {
+  // The runtime gives memory to the tensors that leave the partition, and to no others.
+  void Add(TfLiteContext* context, const Producers& producers, const TfLiteNode& from,
+           const TfLiteIntArray& leaving) {
     PostprocessNode& node = nodes_[num_nodes_++];
     const int size = from.custom_initial_data_size;
     node.Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
     node.Bind(from.inputs, from.outputs);
     for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
       node.SetSource(i, TraceInput(context, producers, from.inputs->data[i]).source);
+    }
+    const int* end = leaving.data + leaving.size;
+    for (int i = 0; i < kNumOutputs && i < from.outputs->size; ++i) {
+      if (std::find(leaving.data, end, from.outputs->data[i]) == end) node.SetUnseen(i);
     }
   }
 
@@ -72,7 +80,7 @@ class Kernel {
 void* Init(TfLiteContext* context, const char* params, size_t) {
   const auto* partition = reinterpret_cast<const TfLiteDelegateParams*>(params);
   auto* kernel = new (std::nothrow) Kernel;
-  if (kernel != nullptr && !kernel->Init(context, *partition->nodes_to_replace)) {
+  if (kernel != nullptr && !kernel->Init(context, *partition)) {
     delete kernel;
     kernel = nullptr;
   }

@@ -101,8 +101,16 @@ bool PostprocessNode::DescribeInputs(TfLiteContext* context, TensorDesc descs[kN
   return faults->empty();
 }
 
-TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) const {
+TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) {
   const ProblemShape& shape = postprocessor_.shape();
+  const bool any_unseen = std::find(unseen_, unseen_ + kNumOutputs, true) != unseen_ + kNumOutputs;
+  const size_t images = static_cast<size_t>(shape.batch);
+  const size_t boxes = images * static_cast<size_t>(shape.slots);
+  if (any_unseen && !unseen_values_.Allocate(std::max(4 * boxes, images))) {
+    context->ReportError(context, "TFLite_Detection_PostProcess: no memory for %d slots. ",
+                         shape.slots);
+    return kTfLiteError;
+  }
   const int dims[3] = {shape.batch, shape.slots, 4};
   const int ranks[kNumOutputs] = {3, 2, 2, 1};
   for (int i = 0; i < kNumOutputs; ++i) {
@@ -155,7 +163,14 @@ TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
     }
   }
   float* outputs[kNumOutputs];
-  for (int i = 0; i < kNumOutputs; ++i) outputs[i] = context->tensors[outputs_[i]].data.f;
+  for (int i = 0; i < kNumOutputs; ++i) {
+    const TfLiteTensor& tensor = context->tensors[outputs_[i]];
+    outputs[i] = unseen_[i] ? unseen_values_.data() : tensor.data.f;
+    if (outputs[i] == nullptr && tensor.bytes > 0) {
+      context->ReportError(context, "TFLite_Detection_PostProcess: output %d has no memory. ", i);
+      return kTfLiteError;
+    }
+  }
   postprocessor_.Run(inputs[0], inputs[1], inputs[2],
                      {outputs[0], outputs[1], outputs[2], outputs[3]});
   return kTfLiteOk;

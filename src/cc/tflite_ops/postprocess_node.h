@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "detops_tflite/c_abi.h"
+#include "kernels/buffer.h"
 #include "kernels/faults.h"
 #include "kernels/postprocessor.h"
 
@@ -39,6 +40,9 @@ class PostprocessNode {
   void Bind(const TfLiteIntArray* inputs, const TfLiteIntArray* outputs);
   void SetSource(int input, const InputSource& source) { sources_[input] = source; }
 
+  // Says that nobody sees an output, and that the runtime will give it no memory.
+  void SetUnseen(int output) { unseen_[output] = true; }
+
   // Checks everything, allocates, and resizes the outputs.
   TfLiteStatus Prepare(TfLiteContext* context);
 
@@ -53,7 +57,7 @@ class PostprocessNode {
   bool DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs], Shape shapes[kNumInputs],
                       FaultList* faults) const;
   bool Reshape(TfLiteContext* context, int shape_tensor, Shape* shape, TensorDesc* desc) const;
-  TfLiteStatus ResizeOutputs(TfLiteContext* context) const;
+  TfLiteStatus ResizeOutputs(TfLiteContext* context);
 
   Options options_;
   FaultList option_faults_;
@@ -61,6 +65,8 @@ class PostprocessNode {
   int num_outputs_ = 0;
   InputSource sources_[kNumInputs];
   int outputs_[kNumOutputs] = {-1, -1, -1, -1};
+  bool unseen_[kNumOutputs] = {};
+  Buffer<float> unseen_values_;  // where the outputs that nobody sees are written, one over another
   size_t input_bytes_[kNumInputs] = {};
   Postprocessor postprocessor_;
 };
