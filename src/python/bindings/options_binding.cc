@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <string_view>
 #include <tuple>
 
@@ -15,6 +17,16 @@
 namespace detops::python {
 namespace {
 
+// The double with the fewest digits that is this float: 0.6, not 0.60000002384185791.
+double Shortest(float value) {
+  char text[32];
+  for (int digits = 1; digits <= 9; ++digits) {
+    std::snprintf(text, sizeof(text), "%.*g", digits, static_cast<double>(value));
+    if (std::strtof(text, nullptr) == value) return std::strtod(text, nullptr);
+  }
+  return static_cast<double>(value);
+}
+
 py::dict OptionsDict(const Options& options) {
   py::dict result;
   result["max_detections"] = options.max_detections;
@@ -22,12 +34,12 @@ py::dict OptionsDict(const Options& options) {
   result["detections_per_class"] = options.detections_per_class;
   result["num_classes"] = options.num_classes;
   result["use_regular_nms"] = options.use_regular_nms;
-  result["nms_score_threshold"] = options.nms_score_threshold;
-  result["nms_iou_threshold"] = options.nms_iou_threshold;
-  result["y_scale"] = options.y_scale;
-  result["x_scale"] = options.x_scale;
-  result["h_scale"] = options.h_scale;
-  result["w_scale"] = options.w_scale;
+  result["nms_score_threshold"] = Shortest(options.nms_score_threshold);
+  result["nms_iou_threshold"] = Shortest(options.nms_iou_threshold);
+  result["y_scale"] = Shortest(options.y_scale);
+  result["x_scale"] = Shortest(options.x_scale);
+  result["h_scale"] = Shortest(options.h_scale);
+  result["w_scale"] = Shortest(options.w_scale);
   return result;
 }
 
