@@ -230,7 +230,9 @@ def _not_an_output(graph: Subgraph, name: str, tensor: int) -> str:
     readers = [op for op in graph.operators if tensor in op.inputs]
     if not readers:
         return f"{what}, expected all four to be"
-    return f"{what} but feeds {readers[0].name} (node {readers[0].index}), expected nothing after it"
+    return (
+        f"{what} but feeds {readers[0].name} (node {readers[0].index}), expected nothing after it"
+    )
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `detops`.
+
+Exit codes: 0 all is well, 1 a problem with a model or picture or answers that differ, 2 a wrong
+command line, 130 Ctrl-C, 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from detops import __version__
+from detops.cli import bench, detect, doctor, inspect
+from detops.cli.table import one_line
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"detops: error: {one_line(message)} (see: {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code.
+
+    Args:
+      arguments: without the name of the program; None for those of the process.
+    """
+    # Names of tensors and labels hold any characters; a terminal may have fewer.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        _discard_stdout()
+        return _BROKEN_PIPE
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _build_parser()
+    try:
+        parsed = parser.parse_args(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    if parsed.command is None:
+        parser.print_help()
+        return 0
+    try:
+        with warnings.catch_warnings():
+            # Not to be told about the future of TensorFlow with every answer.
+            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+            return int(parsed.run(parsed))
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        print(f"detops: error: {one_line(error)}", file=sys.stderr)
+        return 1
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="detops",
+        description="TFLite_Detection_PostProcess done right: tools for SSD models in .tflite "
+        "files.",
+        epilog="example:\n  detops detect model.tflite photo.jpg --out annotated.jpg",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"detops {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", parser_class=_Parser
+    )
+    for command in (detect, inspect, doctor, bench):
+        command.add_command(commands)
+    return parser
+
+
+def _discard_stdout() -> None:
+    # The interpreter flushes once more at its end, and would complain again.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

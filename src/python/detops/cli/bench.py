@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""`detops bench`: the same model with the runtime's own op and with detops, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detops import __version__
+from detops.cli import arguments
+from detops.cli.comparison import check_comparable, compare_answers
+from detops.cli.faults import find_faults
+from detops.cli.hazards import HEAP, THREADS, find_hazards
+from detops.cli.json_output import print_document
+from detops.cli.node_facts import NodeFacts, read_nodes
+from detops.cli.table import column_widths, format_row, printable
+from detops.cli.trial import feed, make_interpreter, random_inputs, runtime_name, try_invoke
+from detops.detector import ImageInput, load_image
+from detops.model_file import ModelFile
+from detops.options import OP_NAME
+
+_WARM_UP = 3
+
+
+def add_command(commands: Any) -> None:
+    """Adds the command to the parser."""
+    parser = arguments.new_command(
+        commands,
+        "bench",
+        summary="time a model with the stock op and with detops",
+        description="Compares the answers of the runtime's own (stock) op and of detops bit for\n"
+        "bit, then times whole invokes of both in turn. Exit code 1 if the answers differ.",
+        example="detops bench model.tflite --image photo.jpg --runs 200",
+    )
+    parser.add_argument("--image", metavar="IMAGE", help="a picture (default: random numbers)")
+    parser.add_argument("--runs", type=arguments.positive, default=100, metavar="N")
+    parser.add_argument("--threads", type=arguments.positive, default=1, metavar="N")
+    arguments.add_runtime(parser, "default: the first one installed")
+    arguments.add_picture_input(parser)
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of one invoke."""
+
+    min: float
+    median: float
+    max: float
+
+    @staticmethod
+    def of(seconds: Sequence[float]) -> Timing:
+        milliseconds = [1e3 * value for value in seconds]
+        return Timing(min(milliseconds), statistics.median(milliseconds), max(milliseconds))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command."""
+    model = ModelFile.read(args.model)
+    nodes = _sound_nodes(args.model, model)
+    arrays = _inputs(args, model)
+    reason = _reason_against_stock(args, nodes, arrays)
+    names = ("stock", "detops") if reason is None else ("detops",)
+    interpreters = {name: _prepared(args, name, arrays) for name in names}
+    differences: list[str] | None = None
+    if reason is None:
+        differences = compare_answers(nodes, interpreters["stock"], interpreters["detops"])
+    timings = {} if differences else _time_in_turn(interpreters, args.runs)
+    document = {
+        "model": args.model,
+        "input": args.image or "random",
+        "runs": args.runs,
+        "threads": args.threads,
+        "cpu": cpu_name(),
+        "versions": _versions(args),
+        "stock_cannot_run": reason,
+        "differences": differences,
+        "milliseconds": {name: vars(timing) for name, timing in timings.items()},
+        "median_ratio": _ratio(timings),
+    }
+    if args.json:
+        print_document("bench", document)
+    else:
+        _print_report(document, timings, _hint(args, nodes) if differences else "")
+    return 1 if differences else 0
+
+
+def _sound_nodes(path: str, model: ModelFile) -> list[NodeFacts]:
+    nodes = read_nodes(model)
+    if not nodes:
+        raise ValueError(f"{path} has no {OP_NAME} node")
+    faults = [finding for node in nodes for finding in find_faults(node)]
+    if faults:
+        raise ValueError(f"{path}: {faults[0].place}: {faults[0].text} (see: detops doctor)")
+    check_comparable(nodes)
+    return nodes
+
+
+def _inputs(args: argparse.Namespace, model: ModelFile) -> list[NDArray[Any]]:
+    graph = model.subgraphs[0]
+    if args.image is None and args.input_size is None:
+        return random_inputs(graph)
+    picture_input = ImageInput.of(graph, args.mean, args.std, args.input_size)
+    if args.image is not None:
+        return [picture_input.array(load_image(args.image))]
+    from PIL import Image
+
+    shape = (picture_input.height, picture_input.width, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return [picture_input.array(Image.fromarray(noise))]
+
+
+def _reason_against_stock(
+    args: argparse.Namespace, nodes: list[NodeFacts], arrays: list[NDArray[Any]]
+) -> str | None:
+    if args.threads > 1:
+        for finding in (finding for node in nodes for finding in find_hazards(node)):
+            if finding.name == HEAP:
+                return f"not tried: {finding.text}, stock {finding.stock}"
+    outcome = try_invoke(args.model, arrays, stock=True, runtime=args.runtime, threads=args.threads)
+    return None if outcome.ok else str(outcome)
+
+
+def _prepared(args: argparse.Namespace, name: str, arrays: list[NDArray[Any]]) -> Any:
+    interpreter = make_interpreter(
+        args.model, stock=name == "stock", runtime=args.runtime, threads=args.threads
+    )
+    feed(interpreter, arrays)
+    interpreter.invoke()
+    return interpreter
+
+
+def _time_in_turn(interpreters: dict[str, Any], runs: int) -> dict[str, Timing]:
+    seconds: dict[str, list[float]] = {name: [] for name in interpreters}
+    for number in range(_WARM_UP + runs):
+        for name, interpreter in interpreters.items():
+            start = time.perf_counter()
+            interpreter.invoke()
+            elapsed = time.perf_counter() - start
+            if number >= _WARM_UP:
+                seconds[name].append(elapsed)
+    return {name: Timing.of(values) for name, values in seconds.items()}
+
+
+def _ratio(timings: dict[str, Timing]) -> float | None:
+    if len(timings) < 2:
+        return None
+    return timings["stock"].median / timings["detops"].median
+
+
+def cpu_name() -> str:
+    """The processor's own name, or the best that the platform tells."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model") and value.strip():
+                return value.strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _versions(args: argparse.Namespace) -> dict[str, str]:
+    return {
+        "detops": __version__,
+        "runtime": runtime_name(args.runtime),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _hint(args: argparse.Namespace, nodes: list[NodeFacts]) -> str:
+    names = {finding.name: finding for node in nodes for finding in find_hazards(node)}
+    if args.threads > 1 and THREADS in names:
+        return f"known: {names[THREADS].text} and {names[THREADS].stock}"
+    return ""
+
+
+def _print_report(document: dict[str, Any], timings: dict[str, Timing], hint: str) -> None:
+    versions = document["versions"]
+    print(printable(document["model"]))
+    print(f"  {document['cpu']}, {versions['system']}")
+    print(
+        f"  {versions['runtime']}, detops {versions['detops']}, numpy {versions['numpy']}, "
+        f"python {versions['python']}"
+    )
+    print(f"  input {printable(document['input'])}, threads {document['threads']}\n")
+    if document["stock_cannot_run"] is not None:
+        print(f"stock {printable(document['stock_cannot_run'])}\n")
+    elif document["differences"]:
+        print("the answers differ:")
+        for difference in document["differences"]:
+            print(f"  {difference}")
+        if hint:
+            print(hint)
+        return
+    else:
+        print("the answers are the same, bit for bit\n")
+    rows = [("invoke, ms", "min", "median", "max")]
+    rows += [(n, f"{t.min:.4f}", f"{t.median:.4f}", f"{t.max:.4f}") for n, t in timings.items()]
+    widths = column_widths(*rows)
+    for row in rows:
+        print(format_row(row, widths, right=(1, 2, 3)))
+    if document["median_ratio"] is not None:
+        print(f"\nmedian of stock / median of detops: {document['median_ratio']:.3f}")

@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a post-processing node: detops refuses each of these when it prepares.
+
+The library decides; only what a file alone can tell (missing tensors, constants of a wrong size) is
+looked at here. Also what the stock op does in each case, measured with ai-edge-litert 2.3 and
+tensorflow 2.21.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detops import _core
+from detops.cli.node_facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
+from detops.model_file import ModelFileError
+from detops.options import Options
+
+REFUSED = "refuses the model and says this"
+_AT_INVOKE = "fails at invoke"
+_STOCK = {
+    "option_block": "crashes (SIGSEGV), or reads what is there",
+    "option_value": "reads 0 or a cut value",
+    "input_count": _AT_INVOKE,
+    "output_count": _AT_INVOKE,
+    "max_detections": "fails when it allocates or invokes",
+    "detections_per_class": _AT_INVOKE,
+    "num_classes": "fails at invoke, or crashes (SIGSEGV)",
+    "output_size": "overflows: outputs of a wrong size, or a crash (SIGSEGV)",
+    "nms_iou_threshold": _AT_INVOKE,
+    "scale": "reports infinite or NaN boxes",
+    "dtype": "fails at invoke, with no reason",
+    "quantization": "reports garbage",
+    "shape": _AT_INVOKE,
+    "row_mismatch": _AT_INVOKE,
+    "class_columns": _AT_INVOKE,
+    "size": "overflows",
+    "buffer": "the runtime refuses the model",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    """For programs, for instance "class_columns"."""
+    place: str
+    text: str
+    """What, where, got, expected."""
+    stock: str
+    detops: str
+
+
+def find_faults(node: NodeFacts) -> list[Finding]:
+    """Every reason to refuse a node that its file shows."""
+    found = list(node.option_faults) or _structure_faults(node)
+    if not found:
+        found = _core.check(Options(**node.options), *_descriptions(node))
+    found = [*found, *_constant_faults(node)]
+    return [
+        Finding(name, node.place, text, _stock_text(name, text, node), REFUSED)
+        for name, text in found
+    ]
+
+
+def unchecked_inputs(node: NodeFacts) -> list[str]:
+    """Roles of the inputs whose shape only run time knows."""
+    return [
+        item.role
+        for item in node.inputs.values()
+        if item.shape is None or min(item.shape, default=0) < 0
+    ]
+
+
+def _structure_faults(node: NodeFacts) -> list[tuple[str, str]]:
+    num_inputs, num_outputs = len(node.operator.inputs), len(node.operator.outputs)
+    found = []
+    if num_inputs != len(INPUT_ROLES):
+        found.append(
+            ("input_count", f"it has {num_inputs} inputs, expected 3 ({', '.join(INPUT_ROLES)})")
+        )
+    if num_outputs != len(OUTPUT_ROLES):
+        expected = "4 (boxes, classes, scores, count)"
+        found.append(("output_count", f"it has {num_outputs} outputs, expected {expected}"))
+    for number, (role, tensor) in enumerate(zip(INPUT_ROLES, node.operator.inputs, strict=False)):
+        if tensor < 0:
+            found.append(("input_count", f"input {number} ({role}) is missing"))
+    for number, tensor in enumerate(node.operator.outputs[: len(OUTPUT_ROLES)]):
+        if tensor < 0:
+            found.append(("output_count", f"output {number} is missing"))
+    return found
+
+
+def _constant_faults(node: NodeFacts) -> list[tuple[str, str]]:
+    found = []
+    for item in node.inputs.values():
+        if item.source.dtype not in SUPPORTED_TYPES:
+            continue
+        try:
+            item.source.constant()
+        except ModelFileError as error:
+            found.append(("buffer", f"{item.role}: {error}"))
+    return found
+
+
+def _stock_text(name: str, text: str, node: NodeFacts) -> str:
+    if name == "max_classes_per_detection":
+        return "crashes (SIGSEGV)" if node.options["use_regular_nms"] else _AT_INVOKE
+    if text.startswith("anchors has"):
+        return _stock_on_anchors(name, node)
+    if name == "input_count" and text.endswith("is missing"):
+        return "fails when it allocates"
+    return _STOCK.get(name, "not known")
+
+
+def _stock_on_anchors(name: str, node: NodeFacts) -> str:
+    """Stock looks at the rank of the anchors, and takes everything else for granted."""
+    anchors, boxes = node.inputs["anchors"].shape, node.inputs["box_encodings"].shape
+    if name not in ("row_mismatch", "shape") or anchors is None or len(anchors) != 2:
+        return _STOCK.get(name, "not known")
+    if name == "row_mismatch" and boxes is not None and anchors[0] > boxes[1]:
+        return "takes the first rows, whatever they are"
+    if anchors[1] > 4:
+        return "takes the wrong numbers for anchors"
+    return "reads past the end of the anchors (SIGSEGV at worst)"
+
+
+# ---------------------------------------------------------------------------------------------
+# Shapes that the library is asked about
+# ---------------------------------------------------------------------------------------------
+
+
+def _descriptions(node: NodeFacts) -> list[_core.Description]:
+    """The three inputs; dimensions that only run time knows are taken to fit the others."""
+    boxes, scores, anchors = (node.inputs[role] for role in INPUT_ROLES)
+    batch = _known(boxes, 0, 3) or _known(scores, 0, 3) or 1
+    rows = _known(boxes, 1, 3) or _known(scores, 1, 3) or _known(anchors, 0, 2) or 1
+    columns = max(int(node.options["num_classes"]), 1)
+    return [
+        _description(boxes, (batch, rows, 4)),
+        _description(scores, (batch, rows, columns)),
+        _description(anchors, (rows, 4)),
+    ]
+
+
+def _known(item: NodeInput, axis: int, rank: int) -> int | None:
+    if item.shape is None or len(item.shape) != rank or item.shape[axis] < 0:
+        return None
+    return item.shape[axis]
+
+
+def _description(item: NodeInput, likely: tuple[int, ...]) -> _core.Description:
+    shape = list(likely if item.shape is None else item.shape)
+    if len(shape) == len(likely):
+        shape = [guess if side == -1 else side for side, guess in zip(shape, likely, strict=True)]
+    quantization = item.source.quantization
+    scales, zero_points = (
+        ((), ())
+        if quantization is None
+        else (
+            quantization.scales,
+            quantization.zero_points,
+        )
+    )
+    # The runtimes keep 32 bits.
+    zero_point = min(max((*zero_points, 0)[0], -(2**31)), 2**31 - 1)
+    return item.source.dtype, shape, list(scales), zero_point
