@@ -198,6 +198,9 @@ TEST(KernelSet, SuppressesDecidesAlike) {
     const bool expected = Scalar().suppresses(blocks, 1, box, Area(box), threshold);
     suppressed += expected;
     for (const KernelSet* set : RunnableSets()) {
+      ASSERT_EQ(set->overlapped(block, box, Area(box), threshold),
+                Scalar().overlapped(block, box, Area(box), threshold))
+          << set->name << " round " << round;
       EXPECT_FALSE(set->suppresses(blocks, -1, box, Area(box), threshold));
       ASSERT_EQ(set->suppresses(blocks, 1, box, Area(box), threshold), expected) << set->name << " round " << round;
     }

@@ -85,6 +85,10 @@ const ScoreScan<float> kScoreScanF32Avx512 = SimdScan<Floats>::kTable;
 const ScoreScan<uint8_t> kScoreScanU8Avx512 = SimdScan<Unsigned>::kTable;
 const ScoreScan<int8_t> kScoreScanI8Avx512 = SimdScan<Signed>::kTable;
 
+uint32_t OverlappedAvx512(const KeptBlock& block, const Box& box, float area, float threshold) {
+  return OverlappedSimd<Floats>(block, box, area, threshold);
+}
+
 bool SuppressesAvx512(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                       float threshold) {
   return SuppressesSimd<Floats>(blocks, head, box, area, threshold);

@@ -9,8 +9,10 @@ namespace detops {
 namespace {
 
 // The first stretch to sort. Each later one is four times as long, so that the selections, each of
-// which reads the rest of the queue, add up to a few reads however many candidates are taken.
+// which reads the rest of the queue, add up to a few reads; a walk of thousands will go on, and gets
+// the rest at once.
 constexpr size_t kFirstStretch = 64;
+constexpr size_t kLongWalk = 4096;
 
 }  // namespace
 
@@ -31,7 +33,9 @@ void CandidateQueue::Prune() {
 }
 
 void CandidateQueue::SortNext() {
-  const size_t stretch = std::min(std::max(kFirstStretch, 4 * sorted_), size_ - sorted_);
+  const size_t rest = size_ - sorted_;
+  const size_t stretch =
+      sorted_ >= kLongWalk ? rest : std::min(std::max(kFirstStretch, 4 * sorted_), rest);
   uint64_t* begin = keys_.data() + sorted_;
   uint64_t* end = keys_.data() + size_;
   if (begin + stretch < end) std::nth_element(begin, begin + stretch, end);

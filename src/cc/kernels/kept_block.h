@@ -23,9 +23,13 @@ struct KeptBlock {
   int32_t next;  // the block filled before this one, or -1
 };
 
-// True when a kept box has IoU(kept, box) > threshold, which is positive; equality does not suppress.
-// The kept boxes are those of blocks[head] and of the blocks chained to it; head is -1 for none.
-// area is Area(box). All variants decide alike.
+// One bit for each kept box of the block that has IoU(kept, box) > threshold, which is positive;
+// equality does not count. area is Area(box). All variants decide alike.
+using OverlappedFunction = uint32_t (*)(const KeptBlock& block, const Box& box, float area,
+                                        float threshold);
+
+// True when that is so for any box of blocks[head] and of the blocks chained to it; head is -1 for
+// none.
 using SuppressesFunction = bool (*)(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                                     float threshold);
 

@@ -16,31 +16,60 @@
 namespace detops {
 namespace {
 
+// One box against any number of blocks: what depends on the box alone is spread over lanes once.
+template <class F>
+class BoxAgainstBlocks {
+  using V = typename F::Vector;
+
+ public:
+  BoxAgainstBlocks(const Box& box, float area, float threshold)
+      : ymin_(F::Splat(box.ymin)),
+        xmin_(F::Splat(box.xmin)),
+        ymax_(F::Splat(box.ymax)),
+        xmax_(F::Splat(box.xmax)),
+        area_(F::Splat(area)),
+        threshold_(F::Splat(threshold)) {}
+
+  // The bits of boxes i to i + kLanes of the block; area of the box above 0 or NaN.
+  unsigned Overlapped(const KeptBlock& block, int i) const {
+    const V zero = F::Splat(0.0f);
+    // Operands stand as in IoU(): of two equal or unordered values the kept box's one is taken.
+    const V height =
+        F::Sub(F::Min(ymax_, F::Load(block.ymax + i)), F::Max(ymin_, F::Load(block.ymin + i)));
+    const V width =
+        F::Sub(F::Min(xmax_, F::Load(block.xmax + i)), F::Max(xmin_, F::Load(block.xmin + i)));
+    const V intersection = F::Mul(F::Max(zero, height), F::Max(zero, width));
+    // Most boxes do not meet. Without an intersection above zero the quotient is not above a
+    // positive threshold either, NaN included, so the division can be left out.
+    if (F::Greater(intersection, zero) == 0) return 0;
+    const V kept_area = F::Load(block.area + i);
+    const V both = F::Sub(F::Add(kept_area, area_), intersection);
+    const unsigned above = F::Greater(F::Div(intersection, both), threshold_);
+    return above & ~F::Greater(zero, kept_area) & ~F::Equal(kept_area, zero);
+  }
+
+ private:
+  V ymin_, xmin_, ymax_, xmax_, area_, threshold_;
+};
+
+template <class F>
+inline uint32_t OverlappedSimd(const KeptBlock& block, const Box& box, float area,
+                               float threshold) {
+  if (area <= 0.0f) return 0;
+  const BoxAgainstBlocks<F> against(box, area, threshold);
+  uint32_t bits = 0;
+  for (int i = 0; i < KeptBlock::kBoxes; i += F::kLanes) bits |= against.Overlapped(block, i) << i;
+  return bits;
+}
+
 template <class F>
 inline bool SuppressesSimd(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                            float threshold) {
-  using V = typename F::Vector;
   if (area <= 0.0f) return false;
-  const V zero = F::Splat(0.0f);
-  const V ymin = F::Splat(box.ymin), xmin = F::Splat(box.xmin);
-  const V ymax = F::Splat(box.ymax), xmax = F::Splat(box.xmax);
-  const V box_area = F::Splat(area), limit = F::Splat(threshold);
+  const BoxAgainstBlocks<F> against(box, area, threshold);
   for (int32_t next = head; next >= 0; next = blocks[next].next) {
-    const KeptBlock& block = blocks[next];
     for (int i = 0; i < KeptBlock::kBoxes; i += F::kLanes) {
-      // Operands stand as in IoU(): of two equal or unordered values the kept box's one is taken.
-      const V height =
-          F::Sub(F::Min(ymax, F::Load(block.ymax + i)), F::Max(ymin, F::Load(block.ymin + i)));
-      const V width =
-          F::Sub(F::Min(xmax, F::Load(block.xmax + i)), F::Max(xmin, F::Load(block.xmin + i)));
-      const V intersection = F::Mul(F::Max(zero, height), F::Max(zero, width));
-      // Most boxes do not meet. Without an intersection above zero the quotient is not above a
-      // positive threshold either, NaN included, so the division can be left out.
-      if (F::Greater(intersection, zero) == 0) continue;
-      const V kept_area = F::Load(block.area + i);
-      const V both = F::Sub(F::Add(kept_area, box_area), intersection);
-      const unsigned above = F::Greater(F::Div(intersection, both), limit);
-      if ((above & ~F::Greater(zero, kept_area) & ~F::Equal(kept_area, zero)) != 0) return true;
+      if (against.Overlapped(blocks[next], i) != 0) return true;
     }
   }
   return false;

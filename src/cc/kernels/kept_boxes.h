@@ -27,6 +27,9 @@ class KeptBoxes {
   // suppressed stays so, whatever is kept later.
   bool Suppresses(size_t list, const Box& box, float threshold) const;
 
+  // Writes mark to marks[list] of every list that suppresses box.
+  void MarkSuppressing(const Box& box, float threshold, uint32_t mark, uint32_t* marks) const;
+
   // Keeps box in the list unless the list suppresses it, and says whether it did. At most max_boxes may be kept after each Clear.
   bool KeepUnlessSuppressed(size_t list, const Box& box, float threshold);
 
@@ -36,11 +39,14 @@ class KeptBoxes {
  private:
   void Append(size_t list, const Box& box, float area);
 
-  Buffer<KeptBlock> blocks_;
+  Buffer<KeptBlock> blocks_;  // chains of one list each
+  Buffer<KeptBlock> every_;   // all boxes in the order in which they were kept
+  Buffer<uint32_t> list_of_;  // the list of each of those
+  size_t total_ = 0;
   Buffer<int32_t> heads_;
   Buffer<int32_t> counts_;
   int32_t used_blocks_ = 0;
-  SuppressesFunction suppresses_ = nullptr;
+  const KernelSet* kernels_ = nullptr;
 };
 
 }  // namespace detops

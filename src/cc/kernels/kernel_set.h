@@ -22,6 +22,7 @@ struct KernelSet {
   const ScoreScan<float>* scan_f32;
   const ScoreScan<uint8_t>* scan_u8;
   const ScoreScan<int8_t>* scan_i8;
+  OverlappedFunction overlapped;
   SuppressesFunction suppresses;
 
   const ScoreScan<float>& scan(float) const { return *scan_f32; }

@@ -77,6 +77,10 @@ const ScoreScan<float> kScoreScanF32Neon = SimdScan<Floats>::kTable;
 const ScoreScan<uint8_t> kScoreScanU8Neon = SimdScan<Unsigned>::kTable;
 const ScoreScan<int8_t> kScoreScanI8Neon = SimdScan<Signed>::kTable;
 
+uint32_t OverlappedNeon(const KeptBlock& block, const Box& box, float area, float threshold) {
+  return OverlappedSimd<Floats>(block, box, area, threshold);
+}
+
 bool SuppressesNeon(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                     float threshold) {
   return SuppressesSimd<Floats>(blocks, head, box, area, threshold);

@@ -16,7 +16,7 @@ constexpr size_t kRun = 1024;
 // The queue starts small, because most walks end early, and grows by this factor whenever a walk
 // outlives it. Its capacity is a fixed share of all pairs, so the scores are read a bounded number
 // of times however long the walk.
-constexpr size_t kFirstQueue = 1024;
+constexpr size_t kFirstQueue = 4096;
 constexpr size_t kQueueGrowth = 8;
 constexpr size_t kSmallestCapacity = 65536;
 constexpr size_t kCapacityShare = 4;
@@ -34,36 +34,38 @@ bool RegularMode::Prepare(const Problem& problem) {
   const size_t max_kept = std::min<size_t>(problem.options.max_detections, pairs);
   return scan_.Prepare(problem) && plan_.Prepare(anchors) && queue_.Prepare(QueueCapacity(pairs)) &&
          kept_.Prepare(*problem.kernels, classes, max_kept) && boxes_.Allocate(anchors) &&
-         decoded_.Allocate(anchors);
+         decoded_.Allocate(anchors) && ruled_out_.Allocate(classes);
 }
 
-// True unless what is kept already rules the candidate out. All that is kept has a better score than
-// any candidate that is still to come, so this does not wait for the candidate's turn.
-bool RegularMode::Survives(const Problem& problem, const ImageInputs& in, size_t c, size_t anchor) {
-  const int kept = kept_.Count(c);
-  if (kept == 0) return true;
-  if (kept == class_limit_) return false;
+// Finds the classes in which an anchor is already suppressed. All that is kept has a better score
+// than any candidate that is still to come, so this need not wait for the candidate's turn; and the
+// anchor's box is the same for all classes, so one pass over all that is kept does for all.
+void RegularMode::RuleOut(const Problem& problem, const ImageInputs& in, size_t anchor) {
+  if (count_ == 0) return;
   const Box& box = BoxOf(problem, in, anchor);
-  return !HasNegativeSize(box) && !kept_.Suppresses(c, box, problem.options.nms_iou_threshold);
+  const uint32_t mark = static_cast<uint32_t>(anchor) + 1;
+  kept_.MarkSuppressing(box, problem.options.nms_iou_threshold, mark, ruled_out_.data());
 }
 
 // A full queue raises the threshold: nothing below its bar can enter any more.
 void RegularMode::Collect(const Problem& problem, const ImageInputs& in, float threshold) {
   const size_t anchors = problem.shape.anchors;
+  const size_t classes = problem.options.num_classes;
   uint32_t found_anchors[kRun];
   uint32_t found_classes[kRun];
   for (size_t next = 0; next < anchors;) {
     const size_t found = scan_.FindAnchors(threshold, next, found_anchors, kRun, &next);
     for (size_t i = 0; i < found; ++i) {
       const size_t anchor = found_anchors[i];
+      RuleOut(problem, in, anchor);
       if (queue_.dropped()) threshold = std::max(threshold, ScoreOf(queue_.bar()));
-      for (size_t c = 0; c < static_cast<size_t>(problem.options.num_classes);) {
+      for (size_t c = 0; c < classes;) {
         const size_t hits = scan_.FindClasses(anchor, threshold, c, found_classes, kRun, &c);
         for (size_t j = 0; j < hits; ++j) {
           const size_t hit = found_classes[j];
+          if (ruled_out_[hit] == anchor + 1 || kept_.Count(hit) == class_limit_) continue;
           const float score = problem.scores.At(in.scores, problem.ForegroundBegin(anchor) + hit);
-          const uint64_t key = CandidateKey(score, static_cast<uint32_t>(hit * anchors + anchor));
-          if (queue_.Wants(key) && Survives(problem, in, hit, anchor)) queue_.Push(key);
+          queue_.Push(CandidateKey(score, static_cast<uint32_t>(hit * anchors + anchor)));
         }
       }
     }
@@ -86,10 +88,11 @@ int RegularMode::Run(const Problem& problem, const ImageInputs& in, const ImageO
   if (limit == 0 || anchors == 0) return 0;
   kept_.Clear();
   std::fill(decoded_.begin(), decoded_.end(), uint8_t{0});
+  std::fill(ruled_out_.begin(), ruled_out_.end(), 0u);
 
   scan_.Start(problem, in.scores);
   plan_.Start(&scan_, anchors, options.nms_score_threshold, static_cast<size_t>(limit) + limit / 2);
-  int count = 0;
+  count_ = 0;
   int open_classes = options.num_classes;
   uint64_t key = 0;
   size_t queue_size = kFirstQueue;
@@ -98,21 +101,21 @@ int RegularMode::Run(const Problem& problem, const ImageInputs& in, const ImageO
     queue_.Start(key, queue_size);
     Collect(problem, in, threshold);
     while (queue_.Pop(&key)) {
-      const size_t c = PositionOf(key) / anchors;
-      const size_t anchor = PositionOf(key) % anchors;
+      const uint32_t c = PositionOf(key) / static_cast<uint32_t>(anchors);
+      const uint32_t anchor = PositionOf(key) % static_cast<uint32_t>(anchors);
       if (kept_.Count(c) == class_limit_) continue;
       const Box& box = BoxOf(problem, in, anchor);
       if (HasNegativeSize(box)) continue;
       if (!kept_.KeepUnlessSuppressed(c, box, options.nms_iou_threshold)) continue;
       const float score = problem.scores.At(in.scores, problem.ForegroundBegin(anchor) + c);
-      out.Write(count++, box, static_cast<int>(c), score);
+      out.Write(count_++, box, static_cast<int>(c), score);
       if (kept_.Count(c) == class_limit_) --open_classes;
-      if (count == limit || open_classes == 0) return count;
+      if (count_ == limit || open_classes == 0) return count_;
     }
     if (queue_.dropped()) {
       queue_size = std::min(queue_size * kQueueGrowth, queue_.capacity());
     } else if (plan_.done()) {
-      return count;
+      return count_;
     } else {
       threshold = plan_.Next();
     }

@@ -28,7 +28,7 @@ class RegularMode {
 
  private:
   void Collect(const Problem& problem, const ImageInputs& in, float threshold);
-  bool Survives(const Problem& problem, const ImageInputs& in, size_t c, size_t anchor);
+  void RuleOut(const Problem& problem, const ImageInputs& in, size_t anchor);
   const Box& BoxOf(const Problem& problem, const ImageInputs& in, size_t anchor);
 
   CandidateScan scan_;
@@ -37,7 +37,9 @@ class RegularMode {
   KeptBoxes kept_;        // a list per class
   Buffer<Box> boxes_;     // decoded on first use: an anchor may be a candidate in many classes
   Buffer<uint8_t> decoded_;
+  Buffer<uint32_t> ruled_out_;  // for each class the last anchor that cannot be in it, plus one
   int class_limit_ = 0;
+  int count_ = 0;
 };
 
 }  // namespace detops

@@ -77,14 +77,19 @@ const ScoreScan<float> kScoreScanF32Scalar = {FindRows<float>, FindValues<float>
 const ScoreScan<uint8_t> kScoreScanU8Scalar = {FindRows<uint8_t>, FindValues<uint8_t>, Maximum<uint8_t>};
 const ScoreScan<int8_t> kScoreScanI8Scalar = {FindRows<int8_t>, FindValues<int8_t>, Maximum<int8_t>};
 
+uint32_t OverlappedScalar(const KeptBlock& block, const Box& box, float area, float threshold) {
+  uint32_t bits = 0;
+  for (int i = 0; i < block.count; ++i) {
+    const Box kept = {block.ymin[i], block.xmin[i], block.ymax[i], block.xmax[i]};
+    if (IoU(kept, block.area[i], box, area) > threshold) bits |= 1u << i;
+  }
+  return bits;
+}
+
 bool SuppressesScalar(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                       float threshold) {
   for (int32_t next = head; next >= 0; next = blocks[next].next) {
-    const KeptBlock& block = blocks[next];
-    for (int i = 0; i < block.count; ++i) {
-      const Box kept = {block.ymin[i], block.xmin[i], block.ymax[i], block.xmax[i]};
-      if (IoU(kept, block.area[i], box, area) > threshold) return true;
-    }
+    if (OverlappedScalar(blocks[next], box, area, threshold) != 0) return true;
   }
   return false;
 }

@@ -81,6 +81,10 @@ const ScoreScan<float> kScoreScanF32Sse2 = SimdScan<Floats>::kTable;
 const ScoreScan<uint8_t> kScoreScanU8Sse2 = SimdScan<Unsigned>::kTable;
 const ScoreScan<int8_t> kScoreScanI8Sse2 = SimdScan<Signed>::kTable;
 
+uint32_t OverlappedSse2(const KeptBlock& block, const Box& box, float area, float threshold) {
+  return OverlappedSimd<Floats>(block, box, area, threshold);
+}
+
 bool SuppressesSse2(const KeptBlock* blocks, int32_t head, const Box& box, float area,
                     float threshold) {
   return SuppressesSimd<Floats>(blocks, head, box, area, threshold);
