@@ -22,7 +22,8 @@ except ImportError:
     from tensorflow.lite.python import schema_py_generated as schema
 
 Array = np.ndarray[Any, Any]
-Quantization = tuple[float, int]
+# Scale and zero point; several scales share the zero point and belong to the last dimension.
+Quantization = tuple[Any, int]
 Shape = tuple[int, ...]
 
 CUSTOM_CODE = "TFLite_Detection_PostProcess"
@@ -88,8 +89,10 @@ class GraphWriter:
         tensor.hasRank = True
         if quantization is not None:
             tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale = np.asarray([quantization[0]], np.float32)
-            tensor.quantization.zeroPoint = np.asarray([quantization[1]], np.int64)
+            tensor.quantization.scale = np.atleast_1d(np.asarray(quantization[0], np.float32))
+            zero_points = np.full_like(tensor.quantization.scale, quantization[1], np.int64)
+            tensor.quantization.zeroPoint = zero_points
+            tensor.quantization.quantizedDimension = len(shape) - 1 if len(zero_points) > 1 else 0
         if data is not None:
             tensor.buffer = len(self.buffers)
             buffer = schema.BufferT()
@@ -217,10 +220,12 @@ class PostprocessModel:
         return writer.finish(graph_inputs, outputs)
 
     def _boxes(self) -> Shape:
-        return self.box_shape or (self.batch, self.rows, self.box_columns)
+        default = (self.batch, self.rows, self.box_columns)
+        return default if self.box_shape is None else self.box_shape
 
     def _scores(self) -> Shape:
-        return self.score_shape or (self.batch, self.rows, self.class_columns)
+        default = (self.batch, self.rows, self.class_columns)
+        return default if self.score_shape is None else self.score_shape
 
     def _anchors(self) -> Shape:
         if self.anchor_shape is not None:

@@ -28,7 +28,7 @@ float Dequantize(int q, int zero_point, float scale, Rounding rounding) {
   if (rounding == Rounding::kSubtractFirst) {
     return (value - static_cast<float>(zero_point)) * scale;
   }
-  const float offset = static_cast<float>(-zero_point) * scale;
+  const float offset = -static_cast<float>(zero_point) * scale;
   if (rounding == Rounding::kFused) return std::fma(value, scale, offset);
   const float product = value * scale;
   return product + offset;

@@ -32,6 +32,16 @@ bool ParseNumber(const char* text, size_t bytes, Number* number) {
   return *end == '\0' && end != copy;
 }
 
+// A text from a file as it may stand in a message: plain characters, and not too many.
+struct QuotedText {
+  QuotedText(const char* from, size_t bytes) {
+    const size_t size = bytes < sizeof(text) - 1 ? bytes : sizeof(text) - 1;
+    for (size_t i = 0; i < size; ++i) text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+    text[size] = '\0';
+  }
+  char text[41];
+};
+
 class OptionReader {
  public:
   OptionReader(const FlexMap& map, FaultList* faults) : map_(map), faults_(faults) {}
@@ -85,9 +95,8 @@ class OptionReader {
       case Kind::kFloat: *number = {false, 0, value.float_value}; return true;
       case Kind::kString:
         if (ParseNumber(value.string, value.string_bytes, number)) return true;
-        faults_->Add(Fault::kOptionValue, "option %s is the string \"%.*s\", expected a number", key,
-                     static_cast<int>(value.string_bytes < 40 ? value.string_bytes : 40),
-                     value.string);
+        faults_->Add(Fault::kOptionValue, "option %s is the string \"%s\", expected a number", key,
+                     QuotedText(value.string, value.string_bytes).text);
         return false;
       case Kind::kOther: break;
     }

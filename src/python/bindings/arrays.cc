@@ -27,8 +27,7 @@ void TensorView::SetType(std::string type_name) {
 }
 
 TensorView::TensorView(const py::array& array, const py::object& quantization)
-    : array_(py::array::ensure(array, py::array::c_style)) {
-  if (!array_) throw py::error_already_set();
+    : array_(array) {
   const bool native = py::cast<bool>(array_.dtype().attr("isnative"));
   SetType(py::str(native ? array_.dtype().attr("name") : array_.dtype().attr("str")));
   for (py::ssize_t i = 0; i < array_.ndim(); ++i) dims_.push_back(ClampDimension(array_.shape(i)));
@@ -57,7 +56,16 @@ Options OptionsFrom(const py::object& options) {
   Options result;
   const auto read = [&options](const char* name, auto* field) {
     using Field = std::remove_pointer_t<decltype(field)>;
-    *field = py::cast<Field>(options.attr(name));
+    const py::object value = options.attr(name);
+    try {
+      *field = py::cast<Field>(value);
+    } catch (const py::cast_error&) {
+      const char* expected = std::is_same_v<Field, bool>  ? "a bool"
+                             : std::is_same_v<Field, int> ? "a 32-bit integer"
+                                                          : "a number";
+      throw py::type_error("option " + std::string(name) + " is " +
+                           std::string(py::repr(value)) + ", expected " + expected);
+    }
   };
   read("max_detections", &result.max_detections);
   read("max_classes_per_detection", &result.max_classes_per_detection);

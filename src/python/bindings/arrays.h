@@ -21,7 +21,7 @@ namespace py = pybind11;
 // The description of a NumPy array as a tensor, with what it points to kept alive.
 class TensorView {
  public:
-  // quantization is None or (scale, zero_point).
+  // array is C-contiguous, at any alignment; quantization is None or (scale, zero_point).
   TensorView(const py::array& array, const py::object& quantization);
 
   // A tensor known by its description alone: type name, shape, scales, zero points.

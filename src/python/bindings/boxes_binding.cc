@@ -73,7 +73,7 @@ py::array_t<float> IoUMatrix(const FloatArray& a, const FloatArray& b) {
   return result;
 }
 
-// classes is empty for one class, or holds a class in [0, num_classes) for each box.
+// classes holds a class in [0, num_classes) for each box.
 py::array_t<int64_t> NmsIndices(const FloatArray& boxes, const FloatArray& scores,
                                 const IntArray& classes, int num_classes, float iou_threshold,
                                 float score_threshold, size_t max_detections) {
@@ -88,7 +88,7 @@ py::array_t<int64_t> NmsIndices(const FloatArray& boxes, const FloatArray& score
   std::vector<int64_t> kept(std::min(count, max_detections));
   const float* box_data = boxes.data();
   const float* score_data = scores.data();
-  const int32_t* class_data = classes.size() == 0 ? nullptr : classes.data();
+  const int32_t* class_data = num_classes == 1 ? nullptr : classes.data();
   size_t found;
   {
     const py::gil_scoped_release unlocked;

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ Quantization = tuple[float, int]
 
 
 def as_tensor(name: str, value: Any, ranks: tuple[int, ...]) -> NDArray[Any]:
-    """A NumPy array of one of the ranks; its dtype is left to the library's own check.
+    """A C-contiguous array of one of the ranks; its dtype is left to the library's own check.
 
     Raises:
+      MemoryError: it has to be copied, and there is no room.
       TypeError: the value is not a NumPy array. A list would have no dtype to be exact about.
       ValueError: the rank is another one.
     """
@@ -25,7 +27,7 @@ def as_tensor(name: str, value: Any, ranks: tuple[int, ...]) -> NDArray[Any]:
     if value.ndim not in ranks:
         expected = " or ".join(str(rank) for rank in ranks)
         raise ValueError(f"{name} has shape {list(value.shape)}, expected rank {expected}")
-    return value
+    return np.ascontiguousarray(value)
 
 
 def as_quantization(name: str, value: Any) -> Quantization | None:
@@ -38,7 +40,7 @@ def as_quantization(name: str, value: Any) -> Quantization | None:
         return None
     try:
         scale, zero_point = value
-        return float(scale), int(np.int32(zero_point))
+        return float(scale), int(np.int32(operator.index(zero_point)))
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} is {value!r}, expected None or (scale, zero_point)") from error
 

@@ -56,11 +56,22 @@ def decode_boxes(
     box_q = as_quantization("box_quantization", box_quantization)
     anchor_q = as_quantization("anchor_quantization", anchor_quantization)
     batch = encodings if encodings.ndim == 3 else encodings[np.newaxis]
-    _check_decoding(batch, anchor_rows, scales, box_q, anchor_q)
-    boxes = _core.decode_boxes(batch, anchor_rows, scales, box_q, anchor_q)
+    y, x, h, w = _as_scales(scales)
+    _check_decoding(batch, anchor_rows, (y, x, h, w), box_q, anchor_q)
+    boxes = _core.decode_boxes(batch, anchor_rows, (y, x, h, w), box_q, anchor_q)
     if clip:
         np.clip(boxes, 0.0, 1.0, out=boxes)
     return boxes if encodings.ndim == 3 else boxes[0]
+
+
+def _as_scales(scales: Any) -> tuple[float, float, float, float]:
+    try:
+        values = [float(scale) for scale in scales]
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"scales is {scales!r}, expected four numbers (y, x, h, w)") from error
+    if len(values) != 4:
+        raise ValueError(f"scales has {len(values)} entries, expected 4 (y, x, h, w)")
+    return values[0], values[1], values[2], values[3]
 
 
 def _check_decoding(
@@ -71,8 +82,6 @@ def _check_decoding(
     anchor_quantization: Quantization | None,
 ) -> None:
     """The op's own checks, on a problem whose other parts are in order."""
-    if len(scales) != 4:
-        raise ValueError(f"scales has {len(scales)} entries, expected 4 (y, x, h, w)")
     y, x, h, w = scales
     options = Options(num_classes=1, y_scale=y, x_scale=x, h_scale=h, w_scale=w)
     batch, rows = encodings.shape[:2]
@@ -144,8 +153,7 @@ def nms(
       TypeError: not real numbers.
       ValueError: a shape or threshold that does not fit.
     """
-    none = np.empty(0, np.int32)
-    return _suppress(boxes, scores, none, 1, iou_threshold, score_threshold, max_detections)
+    return _suppress(boxes, scores, None, 1, iou_threshold, score_threshold, max_detections)
 
 
 def batched_nms(
@@ -187,17 +195,18 @@ def batched_nms(
 def _suppress(
     boxes: ArrayLike,
     scores: ArrayLike,
-    classes: NDArray[np.int32],
+    classes: NDArray[np.int32] | None,
     num_classes: int,
     iou_threshold: float,
     score_threshold: float,
     max_detections: int | None,
 ) -> NDArray[np.int64]:
+    """`classes` is None for one class, or holds one in [0, num_classes) for each box."""
     corners = as_float32("boxes", boxes, (None, 4))
     values = as_float32("scores", scores, (None,))
-    for name, rows in (("scores", values.shape[0]), ("classes", classes.shape[0])):
-        absent = name == "classes" and num_classes == 1 and rows == 0
-        if rows != corners.shape[0] and not absent:
+    lists = np.zeros(corners.shape[0], np.int32) if classes is None else classes
+    for name, rows in (("scores", values.shape[0]), ("classes", lists.shape[0])):
+        if rows != corners.shape[0]:
             raise ValueError(f"{name} has {rows} rows, boxes has {corners.shape[0]}")
     if corners.shape[0] > _MAX_BOXES:
         raise ValueError(f"boxes has {corners.shape[0]} rows, expected at most {_MAX_BOXES}")
@@ -206,4 +215,4 @@ def _suppress(
     if max_detections is not None and max_detections < 0:
         raise ValueError(f"max_detections is {max_detections}, expected 0 or more")
     limit = corners.shape[0] if max_detections is None else min(max_detections, corners.shape[0])
-    return _core.nms(corners, values, classes, num_classes, iou_threshold, score_threshold, limit)
+    return _core.nms(corners, values, lists, num_classes, iou_threshold, score_threshold, limit)

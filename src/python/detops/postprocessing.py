@@ -55,9 +55,11 @@ def postprocess(
       The four outputs.
 
     Raises:
-      TypeError: a dtype other than the three.
+      TypeError: a dtype other than the three, or options that are not of their types.
       ValueError: shapes, quantization or options that do not fit; the message says which.
     """
+    if not isinstance(options, Options):
+        raise TypeError(f"options is a {type(options).__name__}, expected detops.Options")
     detections = Detections(
         *_core.postprocess(
             as_tensor("box_encodings", box_encodings, (3,)),
