@@ -7,6 +7,7 @@
 #include <new>
 
 #include "tflite_ops/delegate_kernel.h"
+#include "tflite_ops/input_trace.h"
 #include "tflite_ops/node_claim.h"
 
 namespace detops {
@@ -18,24 +19,41 @@ struct Delegate {
   DelegateReport report;
 };
 
-int CountEarlierKernels(TfLiteContext* context) {
+int CountPostprocess(TfLiteContext* context, const TfLiteIntArray& nodes) {
+  int count = 0;
+  for (int i = 0; i < nodes.size; ++i) {
+    TfLiteNode* node;
+    TfLiteRegistration* registration;
+    const bool found =
+        context->GetNodeAndRegistration(context, nodes.data[i], &node, &registration) == kTfLiteOk;
+    count += found && IsPostprocess(*registration);
+  }
+  return count;
+}
+
+// What kernels of a delegate applied before stand for. It may come from another copy of the library,
+// so only what the runtime keeps is looked at.
+int CountEarlierNodes(TfLiteContext* context) {
   TfLiteIntArray* plan;
   if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return 0;
   int count = 0;
   for (int i = 0; i < plan->size; ++i) {
     TfLiteNode* node;
     TfLiteRegistration* registration;
-    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) == kTfLiteOk) {
-      const char* name = registration->custom_name;
-      count += name != nullptr && std::strcmp(name, kDelegateName) == 0;
+    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) != kTfLiteOk) {
+      continue;
     }
+    const char* name = registration->custom_name;
+    if (name == nullptr || std::strcmp(name, kDelegateName) != 0) continue;
+    const auto* partition = static_cast<const TfLiteDelegateParams*>(node->builtin_data);
+    if (partition != nullptr) count += CountPostprocess(context, *partition->nodes_to_replace);
   }
   return count;
 }
 
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteDelegate* delegate) {
   auto& report = static_cast<Delegate*>(delegate->data_)->report;
-  report.earlier_kernels += CountEarlierKernels(context);
+  report.earlier_nodes += CountEarlierNodes(context);
   NodeClaim claim;
   const TfLiteStatus status = claim.Build(context);
   if (status != kTfLiteOk) return status;

@@ -15,7 +15,7 @@ struct DelegateReport {
   int postprocess_nodes = 0;  // TFLite_Detection_PostProcess nodes taken
   int dequantize_nodes = 0;   // DEQUANTIZE nodes fused into them
   int reshape_nodes = 0;      // RESHAPE nodes fused into them
-  int earlier_kernels = 0;    // kernels that a detops delegate applied before owns already
+  int earlier_nodes = 0;      // TFLite_Detection_PostProcess nodes that another detops delegate has
 };
 
 // A delegate that runs every TFLite_Detection_PostProcess of a graph, on the quantised tensors

@@ -44,7 +44,7 @@ void RegisterDelegate(py::module_& module) {
         result["postprocess_nodes"] = report.postprocess_nodes;
         result["dequantize_nodes"] = report.dequantize_nodes;
         result["reshape_nodes"] = report.reshape_nodes;
-        result["earlier_kernels"] = report.earlier_kernels;
+        result["earlier_nodes"] = report.earlier_nodes;
         return result;
       });
 }

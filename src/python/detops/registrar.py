@@ -63,16 +63,15 @@ def register_ops(target: Any) -> Registration:
     if isinstance(earlier, Registration):
         return earlier
     apply_delegate = _delegate_entry(target)
-    handle = _core.DelegateHandle()
-    # Kept before it is applied: an interpreter must not outlive a delegate it has seen.
-    _keep_alive(target, handle)
+    handle = _delegate_of(target)
+    before = handle.report()
     try:
         apply_delegate(handle._get_native_delegate_pointer())
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the interpreter refused the detops delegate: {error}") from error
-    report = handle.report()
+    report = {key: count - before[key] for key, count in handle.report().items()}
     fused = ("DEQUANTIZE",) * report["dequantize_nodes"] + ("RESHAPE",) * report["reshape_nodes"]
-    registration = Registration(report["postprocess_nodes"] or report["earlier_kernels"], fused)
+    registration = Registration(report["postprocess_nodes"] or report["earlier_nodes"], fused)
     setattr(target, _ATTRIBUTE, registration)
     return registration
 
@@ -92,10 +91,19 @@ def _delegate_entry(target: Any) -> Any:
     return entry
 
 
-def _keep_alive(target: Any, handle: _core.DelegateHandle) -> None:
-    """Stores the delegate where the interpreter stores its own: it lets go of them last."""
-    delegates = getattr(target, "_delegates", None)
-    target._delegates = [*(delegates or []), handle]
+def _delegate_of(target: Any) -> _core.DelegateHandle:
+    """The delegate of an interpreter, stored where it stores its own and lets go of them last.
+
+    One that an earlier call left is taken again: a runtime remembers a delegate it has refused.
+    """
+    delegates = list(getattr(target, "_delegates", None) or [])
+    for delegate in delegates:
+        if isinstance(delegate, _core.DelegateHandle):
+            return delegate
+    handle = _core.DelegateHandle()
+    # Before it is applied: an interpreter must not outlive a delegate it has seen.
+    target._delegates = [*delegates, handle]
+    return handle
 
 
 def delegate_path() -> Path:
