@@ -45,7 +45,7 @@ class Found:
 # --- dequantisation ----------------------------------------------------------------------------
 
 
-@np.errstate(over="ignore")
+@np.errstate(all="ignore")
 def dequantize(
     values: NDArray[Any], quantization: Quantization | None, blocks_of_eight: bool = False
 ) -> Floats:
@@ -54,17 +54,16 @@ def dequantize(
         return values.astype(np.float32)
     scale, zero_point = np.float32(quantization[0]), quantization[1]
     q = values.reshape(-1).astype(np.float32)
-    with np.errstate(all="ignore"):
-        real = (q - np.float32(zero_point)) * scale
-        if blocks_of_eight:
-            whole = q.size - q.size % BLOCK
-            offset = np.float32(-zero_point) * scale
-            if FUSED:
-                # An 8-bit integer times a float32, plus a float32 of like size, is exact in double.
-                exact = q[:whole].astype(np.float64) * np.float64(scale) + np.float64(offset)
-                real[:whole] = exact.astype(np.float32)
-            else:
-                real[:whole] = q[:whole] * scale + offset
+    real = (q - np.float32(zero_point)) * scale
+    if blocks_of_eight:
+        whole = q.size - q.size % BLOCK
+        offset = np.float32(-zero_point) * scale
+        if FUSED:
+            # An 8-bit integer times a float32, plus a float32 of like size, is exact in double.
+            exact = q[:whole].astype(np.float64) * np.float64(scale) + np.float64(offset)
+            real[:whole] = exact.astype(np.float32)
+        else:
+            real[:whole] = q[:whole] * scale + offset
     return real.reshape(values.shape)
 
 

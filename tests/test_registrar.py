@@ -244,6 +244,17 @@ def test_refused_after_allocation_and_made_right(runtime: str) -> None:
     assert_equals_stock(interpreter, runtime, case)
 
 
+def test_a_view_into_the_interpreter_is_not_left_behind(runtime: str) -> None:
+    case = int8_case()
+    interpreter = make(runtime, case[0].build())
+    interpreter.allocate_tensors()
+    view = interpreter.tensor(interpreter.get_input_details()[0]["index"])()
+    with pytest.raises(RuntimeError, match="reference to internal data"):
+        detops.register_ops(interpreter)
+    del view
+    assert detops.register_ops(interpreter).nodes == 1
+
+
 # ---------------------------------------------------------------------------------------------
 # The delegate as a library
 # ---------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ class Registration:
         what = f"detops runs {self.nodes} {OP_NAME} node{'s' if self.nodes > 1 else ''}"
         if not self.fused:
             return f"{what}, nothing fused"
-        return f"{what}, fused {len(self.fused)} nodes: {', '.join(self.fused)}"
+        count = f"{len(self.fused)} node{'s' if len(self.fused) > 1 else ''}"
+        return f"{what}, fused {count}: {', '.join(self.fused)}"
 
 
 def register_ops(target: Any) -> Registration:
@@ -58,6 +59,8 @@ def register_ops(target: Any) -> Registration:
       TypeError: the object is not such an interpreter.
       ValueError: the interpreter is allocated and the model is malformed; the message names what,
         where, got and expected. Before allocation `allocate_tensors()` raises it as RuntimeError.
+      RuntimeError: an array that is a view into the interpreter, from `tensor()`, is still held;
+        the delegate may move what it looks at.
     """
     earlier = getattr(target, _ATTRIBUTE, None)
     if isinstance(earlier, Registration):
@@ -81,14 +84,15 @@ def _delegate_entry(target: Any) -> Any:
     kind = f"{type(target).__module__}.{type(target).__qualname__}"
     if isinstance(target, type):
         raise TypeError(f"register_ops takes an interpreter, got the class {target.__qualname__}")
-    native = getattr(target, "_interpreter", None)
-    entry = getattr(native, "ModifyGraphWithDelegate", None)
-    if entry is None:
+    if not hasattr(getattr(target, "_interpreter", None), "ModifyGraphWithDelegate"):
         raise TypeError(
             "register_ops takes a tensorflow.lite.Interpreter or an "
             f"ai_edge_litert.interpreter.Interpreter, got {kind}"
         )
-    return entry
+    # The runtimes' own guard of calls that may move tensors; it counts references to the native
+    # interpreter, so none may be held yet.
+    getattr(target, "_ensure_safe", lambda: None)()
+    return target._interpreter.ModifyGraphWithDelegate
 
 
 def _delegate_of(target: Any) -> _core.DelegateHandle:
