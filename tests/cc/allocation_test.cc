@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The detops authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Counts what the library allocates while it runs: nothing. The linker sends its calls of malloc and
-// its kin here (--wrap), and operator new is replaced.
+// Counts what the library allocates while it runs: nothing. The linker sends its calls of malloc
+// and its kin here (--wrap), and operator new is replaced.
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -64,7 +64,8 @@ class Allocation : public testing::TestWithParam<bool> {};
 
 TEST_P(Allocation, RunAllocatesNothing) {
   constexpr int kAnchors = 3000, kClasses = 30;
-  const std::vector<int> box_dims = {1, kAnchors, 4}, score_dims = {1, kAnchors, kClasses}, anchor_dims = {kAnchors, 4};
+  const std::vector<int> box_dims = {1, kAnchors, 4}, score_dims = {1, kAnchors, kClasses},
+                         anchor_dims = {kAnchors, 4};
   Options options;
   options.max_detections = 100;
   options.max_classes_per_detection = 2;

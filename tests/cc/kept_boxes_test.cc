@@ -27,8 +27,8 @@ TEST(IoU, KnownValues) {
 
 TEST(IoU, DegenerateAndNonFiniteBoxesDoNotSuppress) {
   const Box unit = {0, 0, 1, 1};
-  for (const Box& odd : {Box{0, 0, 0, 1}, Box{0, 0, 0, 0}, Box{1, 0, 0, 1}, Box{-kInf, -kInf, kInf, kInf},
-                         Box{kNaN, 0, 1, 1}, Box{0, 0, kInf, 1}}) {
+  for (const Box& odd : {Box{0, 0, 0, 1}, Box{0, 0, 0, 0}, Box{1, 0, 0, 1},
+                         Box{-kInf, -kInf, kInf, kInf}, Box{kNaN, 0, 1, 1}, Box{0, 0, kInf, 1}}) {
     EXPECT_FALSE(IoUOf(unit, odd) > 0.01f);
     EXPECT_FALSE(IoUOf(odd, unit) > 0.01f);
     EXPECT_FALSE(IoUOf(odd, odd) > 0.01f);

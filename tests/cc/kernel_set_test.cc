@@ -19,7 +19,8 @@
 namespace detops {
 namespace {
 
-constexpr size_t kSizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 90, 91, 127, 128, 129, 1917};
+constexpr size_t kSizes[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,  17,  31,
+                             32, 33, 63, 64, 65, 90, 91, 127, 128, 129, 1917};
 
 std::vector<const KernelSet*> RunnableSets() {
   const CpuFeatures features = DetectCpuFeatures();
@@ -38,7 +39,8 @@ const KernelSet& Scalar() { return AllKernelSets().sets[0]; }
 template <typename T>
 class Unaligned {
  public:
-  explicit Unaligned(const std::vector<T>& values) : bytes_(new char[values.size() * sizeof(T) + 1]) {
+  explicit Unaligned(const std::vector<T>& values)
+      : bytes_(new char[values.size() * sizeof(T) + 1]) {
     if (!values.empty()) std::memcpy(bytes_.get() + 1, values.data(), values.size() * sizeof(T));
   }
   const void* data() const { return bytes_.get() + 1; }
@@ -65,7 +67,8 @@ class KernelSetScan : public testing::Test {
     return values;
   }
   std::vector<T> Thresholds() {
-    std::vector<T> thresholds = {std::numeric_limits<T>::lowest(), T(0), T(100), std::numeric_limits<T>::max()};
+    std::vector<T> thresholds = {std::numeric_limits<T>::lowest(), T(0), T(100),
+                                 std::numeric_limits<T>::max()};
     if (std::is_floating_point<T>::value) {
       thresholds.push_back(-std::numeric_limits<T>::infinity());
       thresholds.push_back(std::numeric_limits<T>::quiet_NaN());
@@ -96,14 +99,16 @@ TYPED_TEST(KernelSetScan, Maximum) {
     for (int kind = 0; kind < 3; ++kind) {
       std::vector<T> values = this->Draw(count);
       if (kind == 1) values.assign(count, std::numeric_limits<T>::lowest());
-      if (kind == 2 && std::is_floating_point<T>::value) values.assign(count, std::numeric_limits<T>::quiet_NaN());
+      if (kind == 2 && std::is_floating_point<T>::value)
+        values.assign(count, std::numeric_limits<T>::quiet_NaN());
       const Unaligned<T> memory(values);
       for (size_t begin : {size_t{0}, count / 2}) {
         const T expected = Scalar().scan(T()).maximum(memory.data(), begin, count - begin);
         for (const KernelSet* set : RunnableSets()) {
           const T got = set->scan(T()).maximum(memory.data(), begin, count - begin);
           EXPECT_TRUE(got == expected || (got != got && expected != expected))
-              << set->name << " count " << count << " kind " << kind << ": " << +got << ", not " << +expected;
+              << set->name << " count " << count << " kind " << kind << ": " << +got << ", not "
+              << +expected;
         }
       }
     }
@@ -122,10 +127,13 @@ TYPED_TEST(KernelSetScan, FindValues) {
       }
       for (const KernelSet* set : RunnableSets()) {
         for (size_t step : {1, 3, 64, 100}) {
-          const auto got = All<T>(count, step, [&](size_t begin, uint32_t* found, size_t max, size_t* resume) {
-            return set->scan(T()).find_values(memory.data(), begin, count, threshold, found, max, resume);
-          });
-          ASSERT_EQ(got, expected) << set->name << " count " << count << " threshold " << +threshold;
+          const auto got =
+              All<T>(count, step, [&](size_t begin, uint32_t* found, size_t max, size_t* resume) {
+                return set->scan(T()).find_values(memory.data(), begin, count, threshold, found,
+                                                  max, resume);
+              });
+          ASSERT_EQ(got, expected)
+              << set->name << " count " << count << " threshold " << +threshold;
         }
       }
     }
@@ -141,25 +149,30 @@ TYPED_TEST(KernelSetScan, FindRows) {
         const ScoreRows rows = {num_rows, count + offset, offset, count};
         std::vector<T> values = this->Draw(rows.rows * rows.stride);
         // The background is the greatest of all, and must not be seen.
-        for (size_t r = 0; r < rows.rows && offset == 1; ++r) values[r * rows.stride] = std::numeric_limits<T>::max();
+        for (size_t r = 0; r < rows.rows && offset == 1; ++r)
+          values[r * rows.stride] = std::numeric_limits<T>::max();
         for (size_t r = 0; r < rows.rows; r += 2) {
-          for (size_t i = 0; i < count; ++i) values[r * rows.stride + offset + i] = std::numeric_limits<T>::lowest();
+          for (size_t i = 0; i < count; ++i)
+            values[r * rows.stride + offset + i] = std::numeric_limits<T>::lowest();
         }
         const Unaligned<T> memory(values);
         for (T threshold : this->Thresholds()) {
           std::vector<uint32_t> expected;
           for (size_t r = 0; r < rows.rows; ++r) {
             bool any = false;
-            for (size_t i = 0; i < count; ++i) any = any || values[r * rows.stride + offset + i] >= threshold;
+            for (size_t i = 0; i < count; ++i)
+              any = any || values[r * rows.stride + offset + i] >= threshold;
             if (any) expected.push_back(static_cast<uint32_t>(r));
           }
           for (const KernelSet* set : RunnableSets()) {
             for (size_t step : {1, 4, 100}) {
-              const auto got = All<T>(rows.rows, step, [&](size_t begin, uint32_t* found, size_t max, size_t* resume) {
-                return set->scan(T()).find_rows(memory.data(), rows, begin, rows.rows, threshold, found, max, resume);
-              });
-              ASSERT_EQ(got, expected) << set->name << " count " << count << " offset " << offset << " rows "
-                                       << num_rows << " threshold " << +threshold;
+              const auto got = All<T>(
+                  rows.rows, step, [&](size_t begin, uint32_t* found, size_t max, size_t* resume) {
+                    return set->scan(T()).find_rows(memory.data(), rows, begin, rows.rows,
+                                                    threshold, found, max, resume);
+                  });
+              ASSERT_EQ(got, expected) << set->name << " count " << count << " offset " << offset
+                                       << " rows " << num_rows << " threshold " << +threshold;
             }
           }
         }
@@ -170,8 +183,15 @@ TYPED_TEST(KernelSetScan, FindRows) {
 
 TEST(KernelSet, SuppressesDecidesAlike) {
   std::mt19937 random(6);
-  const float odd[] = {0.0f, -0.0f, 1.0f, 0.5f, 1e-40f, 3e38f, std::numeric_limits<float>::infinity(),
-                       -std::numeric_limits<float>::infinity(), std::nanf("")};
+  const float odd[] = {0.0f,
+                       -0.0f,
+                       1.0f,
+                       0.5f,
+                       1e-40f,
+                       3e38f,
+                       std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity(),
+                       std::nanf("")};
   const auto draw = [&](bool wild) {
     if (wild && random() % 4 == 0) return odd[random() % std::size(odd)];
     return static_cast<float>(random() % 17) / 16.0f;
@@ -202,7 +222,8 @@ TEST(KernelSet, SuppressesDecidesAlike) {
                 Scalar().overlapped(block, box, Area(box), threshold))
           << set->name << " round " << round;
       EXPECT_FALSE(set->suppresses(blocks, -1, box, Area(box), threshold));
-      ASSERT_EQ(set->suppresses(blocks, 1, box, Area(box), threshold), expected) << set->name << " round " << round;
+      ASSERT_EQ(set->suppresses(blocks, 1, box, Area(box), threshold), expected)
+          << set->name << " round " << round;
     }
   }
   EXPECT_GT(suppressed, 1000);

@@ -85,7 +85,8 @@ TEST(OpOptions, TruncationsAndNoiseNeverReadPastTheBlock) {
   for (int round = 0; round < 100000; ++round) {
     std::vector<uint8_t> noisy = block;
     const unsigned flips = 1 + random() % 4;
-    for (unsigned i = 0; i < flips; ++i) noisy[random() % noisy.size()] = static_cast<uint8_t>(random());
+    for (unsigned i = 0; i < flips; ++i)
+      noisy[random() % noisy.size()] = static_cast<uint8_t>(random());
     FaultList faults;
     Read(noisy, &faults);
   }

@@ -195,7 +195,8 @@ TEST(PostprocessOp, ReportsEveryFault) {
   EXPECT_EQ(run.InitAndPrepare(Block({{"num_classes", 7}})), kTfLiteError);
   for (const char* part :
        {"max_classes_per_detection is 0", "nms_iou_threshold is 0", "y_scale is 0", "w_scale is 0",
-        "scores has 3 class columns, expected num_classes 7", "anchors has 2 rows, box_encodings has 3"}) {
+        "scores has 3 class columns, expected num_classes 7",
+        "anchors has 2 rows, box_encodings has 3"}) {
     EXPECT_NE(run.errors().find(part), std::string::npos) << part << " in " << run.errors();
   }
 }

@@ -1,12 +1,11 @@
 // SPDX-FileCopyrightText: 2026 The detops authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "kernels/dequantize.h"
-
 #include <cmath>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "kernels/dequantize.h"
 
 namespace detops {
 namespace {
@@ -27,7 +26,8 @@ TEST(TensorReader, SubtractFirst) {
   std::vector<int8_t> bytes(256);
   for (int q = -128; q < 128; ++q) bytes[static_cast<size_t>(q + 128)] = static_cast<int8_t>(q);
   for (int q = -128; q < 128; ++q) {
-    EXPECT_EQ(reader.At(bytes.data(), static_cast<size_t>(q + 128)), static_cast<float>(q + 3) * 0.1f);
+    EXPECT_EQ(reader.At(bytes.data(), static_cast<size_t>(q + 128)),
+              static_cast<float>(q + 3) * 0.1f);
     EXPECT_EQ(reader.OfLevel(q + 128), static_cast<float>(q + 3) * 0.1f);
   }
   EXPECT_EQ(reader.integer_order_end(), 256u);

@@ -37,9 +37,7 @@ struct Floats {
 struct Bytes {
   using Vector = __m256i;
   static constexpr int kLanes = 32;
-  static Vector Load(const void* at) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(at));
-  }
+  static Vector Load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
   static uint64_t Bits(Vector lanes) { return static_cast<uint32_t>(_mm256_movemask_epi8(lanes)); }
 };
 
@@ -51,7 +49,8 @@ struct Unsigned : Bytes {
     return Bits(_mm256_cmpeq_epi8(_mm256_max_epu8(values, threshold), values));
   }
   static uint8_t MaxLane(Vector values) {
-    __m128i last = _mm_max_epu8(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+    __m128i last =
+        _mm_max_epu8(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
     last = _mm_max_epu8(last, _mm_srli_si128(last, 8));
     last = _mm_max_epu8(last, _mm_srli_si128(last, 4));
     last = _mm_max_epu8(last, _mm_srli_si128(last, 2));

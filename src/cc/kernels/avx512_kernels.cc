@@ -32,8 +32,7 @@ struct Floats {
 // Halves the vector until a byte is left.
 template <__m256i (*Max256)(__m256i, __m256i), __m128i (*Max128)(__m128i, __m128i)>
 inline int MaxByte(__m512i values) {
-  const __m256i half =
-      Max256(_mm512_castsi512_si256(values), _mm512_extracti64x4_epi64(values, 1));
+  const __m256i half = Max256(_mm512_castsi512_si256(values), _mm512_extracti64x4_epi64(values, 1));
   __m128i last = Max128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
   last = Max128(last, _mm_srli_si128(last, 8));
   last = Max128(last, _mm_srli_si128(last, 4));

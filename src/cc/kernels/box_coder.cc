@@ -53,7 +53,8 @@ BoxCoder::Terms BoxCoder::ReadTerms(const void* encodings, size_t index) const {
                    Load<float>(encodings, row + 2), Load<float>(encodings, row + 3));
   }
   const auto* bytes = static_cast<const uint8_t*>(encodings) + row;
-  return {terms_[LevelOf(encoding_dtype_, bytes[0])].y, terms_[LevelOf(encoding_dtype_, bytes[1])].x,
+  return {terms_[LevelOf(encoding_dtype_, bytes[0])].y,
+          terms_[LevelOf(encoding_dtype_, bytes[1])].x,
           terms_[LevelOf(encoding_dtype_, bytes[2])].half_h,
           terms_[LevelOf(encoding_dtype_, bytes[3])].half_w};
 }
@@ -61,7 +62,9 @@ BoxCoder::Terms BoxCoder::ReadTerms(const void* encodings, size_t index) const {
 Box BoxCoder::Decode(const void* encodings, const void* anchors, size_t index) const {
   const Terms terms = ReadTerms(encodings, index);
   double anchor[4];  // y, x, h, w
-  for (size_t i = 0; i < 4; ++i) anchor[i] = static_cast<double>(anchors_.At(anchors, index * 4 + i));
+  for (size_t i = 0; i < 4; ++i) {
+    anchor[i] = static_cast<double>(anchors_.At(anchors, index * 4 + i));
+  }
   const float yc = Centre(terms.y, anchor[2], anchor[0]);
   const float xc = Centre(terms.x, anchor[3], anchor[1]);
   const float half_h = static_cast<float>(terms.half_h * anchor[2]);

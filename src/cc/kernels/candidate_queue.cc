@@ -9,8 +9,8 @@ namespace detops {
 namespace {
 
 // The first stretch to sort. Each later one is four times as long, so that the selections, each of
-// which reads the rest of the queue, add up to a few reads; a walk of thousands will go on, and gets
-// the rest at once.
+// which reads the rest of the queue, add up to a few reads; a walk of thousands will go on, and
+// gets the rest at once.
 constexpr size_t kFirstStretch = 64;
 constexpr size_t kLongWalk = 4096;
 

@@ -79,9 +79,8 @@ size_t CandidateScan::FindClasses(size_t anchor, float threshold, size_t begin, 
   }
   size_t first;
   const char* row = static_cast<const char*>(FloatRow(anchor, &first));
-  return problem_->kernels->scan(float()).find_values(row + first * sizeof(float), begin,
-                                                      rows_.count, threshold, found, max_found,
-                                                      resume);
+  return problem_->kernels->scan(float()).find_values(
+      row + first * sizeof(float), begin, rows_.count, threshold, found, max_found, resume);
 }
 
 // The scores of an anchor as floats: in place, or dequantised.
@@ -95,8 +94,8 @@ const void* CandidateScan::FloatRow(size_t anchor, size_t* begin) {
 
 template <typename T>
 float CandidateScan::BestScoreByInteger(size_t anchor) const {
-  const T best = problem_->kernels->scan(T()).maximum(scores_, problem_->ForegroundBegin(anchor),
-                                                      rows_.count);
+  const T best =
+      problem_->kernels->scan(T()).maximum(scores_, problem_->ForegroundBegin(anchor), rows_.count);
   return problem_->scores.OfLevel(best - std::numeric_limits<T>::lowest());
 }
 

@@ -74,14 +74,16 @@ void CheckType(const char* name, const TensorDesc& tensor, FaultList* faults) {
   }
   if (!IsQuantized(tensor.dtype)) return;
   if (tensor.num_scales == 0) {
-    faults->Add(Fault::kQuantization, "%s is %s without quantization, expected a scale and a zero point",
-                name, tensor.type_name);
+    faults->Add(Fault::kQuantization,
+                "%s is %s without quantization, expected a scale and a zero point", name,
+                tensor.type_name);
   } else if (tensor.num_scales > 1) {
-    faults->Add(Fault::kQuantization, "%s is quantized per channel with %d scales, expected one scale",
-                name, tensor.num_scales);
+    faults->Add(Fault::kQuantization,
+                "%s is quantized per channel with %d scales, expected one scale", name,
+                tensor.num_scales);
   } else if (!(tensor.scale > 0.0f) || std::isinf(tensor.scale)) {
-    faults->Add(Fault::kQuantization, "%s has quantization scale %g, expected positive and finite", name,
-                static_cast<double>(tensor.scale));
+    faults->Add(Fault::kQuantization, "%s has quantization scale %g, expected positive and finite",
+                name, static_cast<double>(tensor.scale));
   }
 }
 
@@ -99,14 +101,16 @@ bool CheckRank(const char* name, const TensorDesc& tensor, int rank, const char*
 void CheckSizes(const Options& options, const ProblemShape& shape, FaultList* faults) {
   if (int64_t{shape.anchors} * shape.class_columns > kMaxInt ||
       int64_t{shape.anchors} * shape.box_columns > kMaxInt) {
-    faults->Add(Fault::kSize, "%d anchors with %d class columns and %d box columns are too many, "
+    faults->Add(Fault::kSize,
+                "%d anchors with %d class columns and %d box columns are too many, "
                 "expected products below 2^31",
                 shape.anchors, shape.class_columns, shape.box_columns);
   }
   if (options.max_detections < 0 || options.max_classes_per_detection <= 0) return;
   const int64_t slots = int64_t{options.max_detections} * options.max_classes_per_detection;
   const int64_t box_bytes = 4 * int64_t{sizeof(float)};
-  if (slots > kMaxInt / box_bytes || slots * box_bytes * (shape.batch > 0 ? shape.batch : 1) > kMaxInt) {
+  if (slots > kMaxInt / box_bytes ||
+      slots * box_bytes * (shape.batch > 0 ? shape.batch : 1) > kMaxInt) {
     faults->Add(Fault::kOutputSize,
                 "max_detections %d times max_classes_per_detection %d (batch %d) makes %lld output "
                 "slots, expected detection_boxes below 2^31 bytes",
@@ -117,16 +121,16 @@ void CheckSizes(const Options& options, const ProblemShape& shape, FaultList* fa
 
 }  // namespace
 
-void CheckProblem(const Options& options, const TensorDesc& box_encodings,
-                  const TensorDesc& scores, const TensorDesc& anchors, ProblemShape* shape,
-                  FaultList* faults) {
+void CheckProblem(const Options& options, const TensorDesc& box_encodings, const TensorDesc& scores,
+                  const TensorDesc& anchors, ProblemShape* shape, FaultList* faults) {
   CheckOptions(options, faults);
   CheckType("box_encodings", box_encodings, faults);
   CheckType("scores", scores, faults);
   CheckType("anchors", anchors, faults);
 
   *shape = ProblemShape();
-  const bool boxes_ok = CheckRank("box_encodings", box_encodings, 3, "[batch, anchors, 4 or more]", faults);
+  const bool boxes_ok =
+      CheckRank("box_encodings", box_encodings, 3, "[batch, anchors, 4 or more]", faults);
   const bool scores_ok = CheckRank("scores", scores, 3, "[batch, anchors, classes]", faults);
   const bool anchors_ok = CheckRank("anchors", anchors, 2, "[anchors, 4]", faults);
   if (boxes_ok) {
@@ -142,9 +146,10 @@ void CheckProblem(const Options& options, const TensorDesc& box_encodings,
     shape->class_columns = scores.dims[2];
     shape->label_offset = shape->class_columns - options.num_classes;
     if (options.num_classes > 0 && (shape->label_offset < 0 || shape->label_offset > 1)) {
-      faults->Add(Fault::kClassColumns,
-                  "scores has %d class columns, expected num_classes %d or one more for the background",
-                  shape->class_columns, options.num_classes);
+      faults->Add(
+          Fault::kClassColumns,
+          "scores has %d class columns, expected num_classes %d or one more for the background",
+          shape->class_columns, options.num_classes);
     }
     if (boxes_ok && scores.dims[1] != shape->anchors) {
       faults->Add(Fault::kRowMismatch, "scores has %d rows, box_encodings has %d", scores.dims[1],
@@ -157,7 +162,8 @@ void CheckProblem(const Options& options, const TensorDesc& box_encodings,
   }
   if (anchors_ok) {
     if (anchors.dims[1] != 4) {
-      faults->Add(Fault::kShape, "anchors has %d columns, expected 4 (y, x, h, w)", anchors.dims[1]);
+      faults->Add(Fault::kShape, "anchors has %d columns, expected 4 (y, x, h, w)",
+                  anchors.dims[1]);
     }
     if (boxes_ok && anchors.dims[0] != shape->anchors) {
       faults->Add(Fault::kRowMismatch, "anchors has %d rows, box_encodings has %d", anchors.dims[0],

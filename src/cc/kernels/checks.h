@@ -24,9 +24,8 @@ struct ProblemShape {
 // faults; shape is meaningful only when none was. Reads no tensor data.
 //   box_encodings [B, N, K >= 4], scores [B, N, num_classes or num_classes + 1], anchors [N, 4],
 //   each float32, uint8 or int8; quantised ones with one positive finite scale.
-void CheckProblem(const Options& options, const TensorDesc& box_encodings,
-                  const TensorDesc& scores, const TensorDesc& anchors, ProblemShape* shape,
-                  FaultList* faults);
+void CheckProblem(const Options& options, const TensorDesc& box_encodings, const TensorDesc& scores,
+                  const TensorDesc& anchors, ProblemShape* shape, FaultList* faults);
 
 }  // namespace detops
 

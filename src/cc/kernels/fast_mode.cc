@@ -73,7 +73,8 @@ int FastMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutp
   if (limit == 0 || anchors == 0) return 0;
   kept_.Clear();
   scan_.Start(problem, in.scores);
-  plan_.Start(&scan_, anchors, problem.options.nms_score_threshold, static_cast<size_t>(limit) + limit / 2);
+  plan_.Start(&scan_, anchors, problem.options.nms_score_threshold,
+              static_cast<size_t>(limit) + limit / 2);
   int count = 0;
   uint64_t key = 0;
   do {

@@ -30,8 +30,8 @@ using OverlappedFunction = uint32_t (*)(const KeptBlock& block, const Box& box, 
 
 // True when that is so for any box of blocks[head] and of the blocks chained to it; head is -1 for
 // none.
-using SuppressesFunction = bool (*)(const KeptBlock* blocks, int32_t head, const Box& box, float area,
-                                    float threshold);
+using SuppressesFunction = bool (*)(const KeptBlock* blocks, int32_t head, const Box& box,
+                                    float area, float threshold);
 
 }  // namespace detops
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 The detops authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The comparison of one box with kept ones, over a vector type F of one instruction set. Local to the
-// including file, like score_scan_simd.h.
+// The comparison of one box with kept ones, over a vector type F of one instruction set. Local to
+// the including file, like score_scan_simd.h.
 //
 // F has: Vector, kLanes; Load(float*), Splat, Add, Sub, Mul, Div; Max(a, b) = a > b ? a : b and
 // Min(a, b) = a < b ? a : b (b when either is NaN); Greater(a, b), Equal(a, b) = one bit per lane.

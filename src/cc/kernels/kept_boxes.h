@@ -30,7 +30,8 @@ class KeptBoxes {
   // Writes mark to marks[list] of every list that suppresses box.
   void MarkSuppressing(const Box& box, float threshold, uint32_t mark, uint32_t* marks) const;
 
-  // Keeps box in the list unless the list suppresses it, and says whether it did. At most max_boxes may be kept after each Clear.
+  // Keeps box in the list unless the list suppresses it, and says whether it did. At most max_boxes
+  // may be kept after each Clear.
   bool KeepUnlessSuppressed(size_t list, const Box& box, float threshold);
 
   // How many boxes the list holds.

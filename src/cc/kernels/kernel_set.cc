@@ -8,12 +8,12 @@
 
 namespace detops {
 
-#define DETOPS_KERNEL_SET(name, suffix, condition)      \
-  extern const ScoreScan<float> kScoreScanF32##suffix;  \
-  extern const ScoreScan<uint8_t> kScoreScanU8##suffix; \
-  extern const ScoreScan<int8_t> kScoreScanI8##suffix;  \
-  uint32_t Overlapped##suffix(const KeptBlock& block, const Box& box, float area,             \
-                              float threshold);                                               \
+#define DETOPS_KERNEL_SET(name, suffix, condition)                                           \
+  extern const ScoreScan<float> kScoreScanF32##suffix;                                       \
+  extern const ScoreScan<uint8_t> kScoreScanU8##suffix;                                      \
+  extern const ScoreScan<int8_t> kScoreScanI8##suffix;                                       \
+  uint32_t Overlapped##suffix(const KeptBlock& block, const Box& box, float area,            \
+                              float threshold);                                              \
   bool Suppresses##suffix(const KeptBlock* blocks, int32_t head, const Box& box, float area, \
                           float threshold);
 #include "kernels/kernel_sets.inc"
@@ -21,13 +21,16 @@ namespace detops {
 
 namespace {
 
-#define DETOPS_KERNEL_SET(name, suffix, condition)              \
-  {name,                                                        \
-   [](const CpuFeatures& cpu) -> bool {                         \
-     (void)cpu;                                                 \
-     return condition;                                          \
-   },                                                           \
-   &kScoreScanF32##suffix, &kScoreScanU8##suffix, &kScoreScanI8##suffix, Overlapped##suffix,   \
+#define DETOPS_KERNEL_SET(name, suffix, condition) \
+  {name,                                           \
+   [](const CpuFeatures& cpu) -> bool {            \
+     (void)cpu;                                    \
+     return condition;                             \
+   },                                              \
+   &kScoreScanF32##suffix,                         \
+   &kScoreScanU8##suffix,                          \
+   &kScoreScanI8##suffix,                          \
+   Overlapped##suffix,                             \
    Suppresses##suffix},
 const KernelSet kSets[] = {
 #include "kernels/kernel_sets.inc"

@@ -10,8 +10,7 @@
 
 namespace detops {
 
-bool Nms::Prepare(const KernelSet& kernels, size_t boxes, size_t lists,
-                  size_t max_detections) {
+bool Nms::Prepare(const KernelSet& kernels, size_t boxes, size_t lists, size_t max_detections) {
   count_ = boxes;
   max_detections_ = std::min(boxes, max_detections);
   return queue_.Prepare(boxes) && kept_.Prepare(kernels, lists, max_detections_);

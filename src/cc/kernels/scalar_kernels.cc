@@ -74,8 +74,10 @@ extern const ScoreScan<float> kScoreScanF32Scalar;
 extern const ScoreScan<uint8_t> kScoreScanU8Scalar;
 extern const ScoreScan<int8_t> kScoreScanI8Scalar;
 const ScoreScan<float> kScoreScanF32Scalar = {FindRows<float>, FindValues<float>, Maximum<float>};
-const ScoreScan<uint8_t> kScoreScanU8Scalar = {FindRows<uint8_t>, FindValues<uint8_t>, Maximum<uint8_t>};
-const ScoreScan<int8_t> kScoreScanI8Scalar = {FindRows<int8_t>, FindValues<int8_t>, Maximum<int8_t>};
+const ScoreScan<uint8_t> kScoreScanU8Scalar = {FindRows<uint8_t>, FindValues<uint8_t>,
+                                               Maximum<uint8_t>};
+const ScoreScan<int8_t> kScoreScanI8Scalar = {FindRows<int8_t>, FindValues<int8_t>,
+                                              Maximum<int8_t>};
 
 uint32_t OverlappedScalar(const KeptBlock& block, const Box& box, float area, float threshold) {
   uint32_t bits = 0;

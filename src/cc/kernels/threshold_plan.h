@@ -35,7 +35,7 @@ class ThresholdPlan {
  private:
   Buffer<float> sample_;  // best scores of sampled anchors, descending
   size_t size_ = 0;
-  size_t next_ = 0;       // the place in the sample of the next threshold
+  size_t next_ = 0;  // the place in the sample of the next threshold
   float least_ = 0.0f;
   bool done_ = false;
 };

@@ -15,7 +15,7 @@
 namespace {
 
 // Where a field is with 8-byte and with 4-byte pointers.
-#define DETOPS_OFFSET(type, field, lp64, ilp32)                                      \
+#define DETOPS_OFFSET(type, field, lp64, ilp32)                                   \
   static_assert(offsetof(type, field) == (sizeof(void*) == 8 ? (lp64) : (ilp32)), \
                 #type "." #field " is not where the runtime puts it")
 

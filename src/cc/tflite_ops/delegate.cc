@@ -31,8 +31,8 @@ int CountPostprocess(TfLiteContext* context, const TfLiteIntArray& nodes) {
   return count;
 }
 
-// What kernels of a delegate applied before stand for. It may come from another copy of the library,
-// so only what the runtime keeps is looked at.
+// What kernels of a delegate applied before stand for. It may come from another copy of the
+// library, so only what the runtime keeps is looked at.
 int CountEarlierNodes(TfLiteContext* context) {
   TfLiteIntArray* plan;
   if (context->GetExecutionPlan(context, &plan) != kTfLiteOk) return 0;
@@ -40,7 +40,8 @@ int CountEarlierNodes(TfLiteContext* context) {
   for (int i = 0; i < plan->size; ++i) {
     TfLiteNode* node;
     TfLiteRegistration* registration;
-    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) != kTfLiteOk) {
+    if (context->GetNodeAndRegistration(context, plan->data[i], &node, &registration) !=
+        kTfLiteOk) {
       continue;
     }
     const char* name = registration->custom_name;

@@ -13,10 +13,10 @@ namespace detops {
 struct FlexValue {
   enum class Kind : uint8_t { kNull, kInt, kUInt, kFloat, kBool, kString, kOther };
   Kind kind = Kind::kNull;
-  int64_t int_value = 0;             // kInt, kBool
-  uint64_t uint_value = 0;           // kUInt
-  double float_value = 0;            // kFloat
-  const char* string = nullptr;      // kString, not terminated
+  int64_t int_value = 0;         // kInt, kBool
+  uint64_t uint_value = 0;       // kUInt
+  double float_value = 0;        // kFloat
+  const char* string = nullptr;  // kString, not terminated
   size_t string_bytes = 0;
 };
 

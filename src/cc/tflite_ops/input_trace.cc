@@ -75,8 +75,7 @@ InputTrace TraceInput(TfLiteContext* context, const Producers& producers, int te
 
   InputTrace trace = untraced;
   int dequantized = tensor;
-  const TfLiteNode* reshape =
-      BuiltinBefore(context, producers, tensor, kTfLiteBuiltinReshape, 2);
+  const TfLiteNode* reshape = BuiltinBefore(context, producers, tensor, kTfLiteBuiltinReshape, 2);
   if (reshape != nullptr) {
     trace.source.shape_tensor = reshape->inputs->data[1];
     if (!IsConstantShape(TensorAt(context, trace.source.shape_tensor))) return untraced;

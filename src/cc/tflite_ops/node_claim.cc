@@ -15,8 +15,9 @@ bool Contains(const TfLiteIntArray* array, int value) {
 // The node at a place of the plan, or null.
 TfLiteNode* NodeOf(TfLiteContext* context, int index, TfLiteRegistration** registration) {
   TfLiteNode* node;
-  return context->GetNodeAndRegistration(context, index, &node, registration) == kTfLiteOk ? node
-                                                                                          : nullptr;
+  return context->GetNodeAndRegistration(context, index, &node, registration) == kTfLiteOk
+             ? node
+             : nullptr;
 }
 
 // The inputs that the op reads; a malformed node may have more.

@@ -66,8 +66,8 @@ class OptionReader {
   void Read(const char* key, float* option) {
     Number number;
     if (!Find(key, &number)) return;
-    *option = static_cast<float>(number.is_integer ? static_cast<double>(number.integer)
-                                                   : number.real);
+    *option =
+        static_cast<float>(number.is_integer ? static_cast<double>(number.integer) : number.real);
   }
 
   void Read(const char* key, bool* option) {

@@ -24,8 +24,8 @@ DETOPS_EXPORT TfLiteDelegate* tflite_plugin_create_delegate(const char* const* o
   char message[160];
   // Python passes a 32-bit count through this 64-bit parameter: only the low half is defined.
   if (static_cast<int>(num_options) > 0) {
-    std::snprintf(message, sizeof(message), "detops: unknown delegate option \"%.80s\", expected none",
-                  option_keys[0]);
+    std::snprintf(message, sizeof(message),
+                  "detops: unknown delegate option \"%.80s\", expected none", option_keys[0]);
     error = message;
   }
   TfLiteDelegate* delegate = error == nullptr ? detops::CreateDelegate() : nullptr;

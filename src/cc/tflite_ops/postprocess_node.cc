@@ -24,8 +24,8 @@ TfLiteStatus Report(TfLiteContext* context, const FaultList& faults) {
 // blocks, and so does XNNPACK with the int8 constants before which it finds a DEQUANTIZE.
 Dequantization StockDequantization(int input, bool dequantized, const TfLiteTensor& tensor) {
   const bool op_reads_scores = !dequantized && input == kScoresInput && tensor.type == kTfLiteUInt8;
-  const bool int8_constant = dequantized && tensor.type == kTfLiteInt8 &&
-                             tensor.allocation_type == kTfLiteMmapRo;
+  const bool int8_constant =
+      dequantized && tensor.type == kTfLiteInt8 && tensor.allocation_type == kTfLiteMmapRo;
   return op_reads_scores || int8_constant ? Dequantization::kBlocksOfEight
                                           : Dequantization::kSubtractFirst;
 }
@@ -157,7 +157,8 @@ TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
     inputs[i] = tensor.data.data;
     if (input_bytes_[i] > 0 && (inputs[i] == nullptr || tensor.bytes < input_bytes_[i])) {
       context->ReportError(context, "TFLite_Detection_PostProcess: %s holds %d bytes, expected %d.",
-                           kInputNames[i], inputs[i] == nullptr ? 0 : static_cast<int>(tensor.bytes),
+                           kInputNames[i],
+                           inputs[i] == nullptr ? 0 : static_cast<int>(tensor.bytes),
                            static_cast<int>(input_bytes_[i]));
       return kTfLiteError;
     }

@@ -54,8 +54,8 @@ class PostprocessNode {
     int dims[8];
   };
   TfLiteTensor* TensorAt(TfLiteContext* context, int index) const;
-  bool DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs], Shape shapes[kNumInputs],
-                      FaultList* faults) const;
+  bool DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs],
+                      Shape shapes[kNumInputs], FaultList* faults) const;
   bool Reshape(TfLiteContext* context, int shape_tensor, Shape* shape, TensorDesc* desc) const;
   TfLiteStatus ResizeOutputs(TfLiteContext* context);
 

@@ -26,8 +26,7 @@ void TensorView::SetType(std::string type_name) {
                                         : DType::kUnsupported;
 }
 
-TensorView::TensorView(const py::array& array, const py::object& quantization)
-    : array_(array) {
+TensorView::TensorView(const py::array& array, const py::object& quantization) : array_(array) {
   const bool native = py::cast<bool>(array_.dtype().attr("isnative"));
   SetType(py::str(native ? array_.dtype().attr("name") : array_.dtype().attr("str")));
   for (py::ssize_t i = 0; i < array_.ndim(); ++i) dims_.push_back(ClampDimension(array_.shape(i)));
@@ -63,8 +62,8 @@ Options OptionsFrom(const py::object& options) {
       const char* expected = std::is_same_v<Field, bool>  ? "a bool"
                              : std::is_same_v<Field, int> ? "a 32-bit integer"
                                                           : "a number";
-      throw py::type_error("option " + std::string(name) + " is " +
-                           std::string(py::repr(value)) + ", expected " + expected);
+      throw py::type_error("option " + std::string(name) + " is " + std::string(py::repr(value)) +
+                           ", expected " + expected);
     }
   };
   read("max_detections", &result.max_detections);
@@ -91,7 +90,9 @@ void Raise(const FaultList& faults) {
     all_dtype = all_dtype && faults.fault(i) == Fault::kDType;
     memory = memory || faults.fault(i) == Fault::kMemory;
   }
-  PyObject* const type = all_dtype ? PyExc_TypeError : memory ? PyExc_MemoryError : PyExc_ValueError;
+  PyObject* const type = all_dtype ? PyExc_TypeError
+                         : memory  ? PyExc_MemoryError
+                                   : PyExc_ValueError;
   PyErr_SetString(type, text.c_str());
   throw py::error_already_set();
 }
