@@ -158,6 +158,8 @@ class PostprocessModel:
     dequantize: bool = False
     """Puts DEQUANTIZE in front of each 8-bit input of the op, so that the op itself sees floats."""
     reshape_after_dequantize: bool = False
+    reshape_infers_rows: bool = False
+    """Writes -1 for N in the shapes of these RESHAPEs, as converters do."""
     options: Mapping[str, Any] | bytes | None = field(default_factory=lambda: default_options(1))
     num_inputs: int = 3
     num_outputs: int = 4
@@ -255,6 +257,8 @@ class PostprocessModel:
         if source.quantization is not None:
             quantization = (source.quantization.scale[0], source.quantization.zeroPoint[0])
         wanted = np.asarray(shape, np.int32)
+        if self.reshape_infers_rows:
+            wanted[1] = -1
         constant = writer.tensor(f"{source.name}_shape", wanted.shape, wanted.dtype, data=wanted)
         output = writer.tensor(f"{source.name}_reshaped", shape, np.dtype(dtype), quantization)
         operator = writer.operator(schema.BuiltinOperator.RESHAPE, [index, constant], [output])

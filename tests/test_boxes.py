@@ -113,6 +113,23 @@ def test_decoding_of_odd_values_equals_the_reference() -> None:
     assert_same_bits(boxes, reference.decode(encodings, anchors), "odd values")
 
 
+def test_centres_are_divided_multiplied_and_added_in_that_order() -> None:
+    # The centre of the anchor all but cancels the rest, which leaves the last bits to be seen.
+    rng = np.random.default_rng(3)
+    encodings = rng.normal(0, 2, (2000, 4)).astype(np.float32)
+    anchors = rng.uniform(0.1, 1, (2000, 4)).astype(np.float32)
+    for side in (0, 1):
+        term = encodings[:, side].astype(np.float64) / 10
+        size = anchors[:, 2 + side].astype(np.float64)
+        anchors[:, side] = -(term * size)
+        exact = (term * size + anchors[:, side]).astype(np.float32)
+        reciprocal = encodings[:, side].astype(np.float64) * (1 / 10)
+        other = (reciprocal * size + anchors[:, side]).astype(np.float32)
+        assert (exact != other).sum() > 50, "a multiplication would go unnoticed"
+    boxes = detops.decode_boxes(encodings, anchors)
+    assert_same_bits(boxes, reference.decode(encodings, anchors), "cancellation")
+
+
 def test_decoding_clips_to_the_image() -> None:
     encodings = np.array([[0, 0, 9, 9], [NAN, 0, 0, 0], [0, INF, 0, 0]], np.float32)
     anchors = np.full((3, 4), 0.5, np.float32)

@@ -163,6 +163,19 @@ def _zero_size_anchors(seed: int) -> Case:
     return _sprinkled(case, 2, [0.0, -0.0], seed)
 
 
+def _equal_overlaps(seed: int) -> Case:
+    """Boxes on a coarse grid, so that many pairs have an IoU of exactly 1, 1/2, 1/3 or 3/5."""
+    rng = np.random.default_rng([seed, 13])
+    options = {"nms_iou_threshold": float(rng.choice([1.0, 0.5, np.float32(1 / 3), 0.6]))}
+    model, inputs = random_case(seed, dtypes=FLOATS, dynamic_anchors=True, options=options)
+    rows = model.rows
+    sizes = rng.choice(np.array([0.25, 0.5, 1.0], np.float32), (rows, 2))
+    # With w_scale at any value, a size encoding of zero is the anchor's own size.
+    centres = rng.integers(0, 4, (rows, 2)) * np.float32(0.125)
+    anchors = np.concatenate([centres, sizes], axis=1).astype(np.float32)
+    return model, [np.zeros_like(inputs[0]), inputs[1], anchors]
+
+
 def _one_anchor(seed: int) -> Case:
     return random_case(seed, max_anchors=1)
 
@@ -184,6 +197,7 @@ FAMILIES: dict[str, Callable[[int], Case]] = {
     "constant anchors": _kind(dynamic_anchors=False),
     "dynamic anchors": _kind(dynamic_anchors=True),
     "one anchor": _one_anchor,
+    "overlaps at the threshold": _equal_overlaps,
     "many classes per detection": _with_options(
         max_classes_per_detection=[2, 3, 5, 30], use_regular_nms=[False]
     ),
@@ -394,6 +408,50 @@ def test_survivor_at_the_very_end_of_the_order(runtime: str, quantized: bool) ->
     assert_like_stock(ours, stock, model.options, runtime)
 
 
+@pytest.mark.parametrize("quantized", [False, True], ids=["float", "uint8"])
+def test_classes_alike_overflow_the_queue_at_once(runtime: str, quantized: bool) -> None:
+    # Each anchor is as good in every class, so the first pass, which stops at few anchors, meets
+    # many times more candidates than the queue has room for.
+    options = {
+        "use_regular_nms": True,
+        "nms_score_threshold": 1e-8,
+        "max_detections": 3000,
+        "detections_per_class": 50,
+    }
+    model, inputs = _large_case(6000, quantized, 60, options)
+    inputs[1] = np.ascontiguousarray(np.broadcast_to(inputs[1][..., :1], inputs[1].shape))
+    stock = run(make(runtime, model.build()), inputs)
+    assert stock["num_detections"][0] > 2000
+    ours = run(with_detops(runtime, model.build()), inputs)
+    assert_like_stock(ours, stock, model.options, runtime)
+
+
+@pytest.mark.parametrize("quantized", [False, True], ids=["float", "uint8"])
+def test_more_survivors_than_the_queue_has_room_for(runtime: str, quantized: bool) -> None:
+    # 900 boxes apart in 90 classes: all 81000 pairs are detections, in several refills of the
+    # greatest queue there is for so many (65536).
+    rows, classes = 900, 90
+    options = {
+        "use_regular_nms": True,
+        "nms_score_threshold": 1e-8,
+        "max_detections": rows * classes,
+        "detections_per_class": rows,
+    }
+    model, inputs = _large_case(rows, quantized, 1, options)
+    assert model.anchors is not None
+    y, x = np.divmod(np.arange(rows), 30)
+    # In units of the quantisation step, so that the uint8 anchors are as far apart.
+    anchors = np.stack([8 * y, 8 * x, np.full(rows, 2), np.full(rows, 2)], axis=1)
+    anchors = anchors if quantized else anchors * 0.004
+    inputs[0][...] = 120 if quantized else 0
+    inputs[1] = np.maximum(inputs[1], 1 if quantized else np.float32(0.01))
+    model = dataclasses.replace(model, anchors=anchors.astype(model.anchors.dtype))
+    stock = run(make(runtime, model.build()), inputs)
+    assert stock["num_detections"][0] == rows * classes
+    ours = run(with_detops(runtime, model.build()), inputs)
+    assert_like_stock(ours, stock, model.options, runtime)
+
+
 # ---------------------------------------------------------------------------------------------
 # Frames, shapes and graphs
 # ---------------------------------------------------------------------------------------------
@@ -500,6 +558,10 @@ GRAPHS: dict[str, dict[str, Any]] = {
     "dequantised values are outputs too": {"also_output_dequantized": True},
     "both": {"two_ops": True, "also_output_dequantized": True},
     "RESHAPE between": {"reshape_after_dequantize": True},
+    "RESHAPE to [1, -1, K] between": {
+        "reshape_after_dequantize": True,
+        "reshape_infers_rows": True,
+    },
     "RESHAPE between, two ops": {"reshape_after_dequantize": True, "two_ops": True},
     "RESHAPE between, dequantised values are outputs too": {
         "reshape_after_dequantize": True,
@@ -568,6 +630,47 @@ def test_int8_inputs_are_fused(runtime: str, reshaped: bool) -> None:
     stock = run(make(runtime, model.build()), model.graph_inputs(*inputs))
     ours = run(interpreter, model.graph_inputs(*inputs))
     assert_like_stock(ours, stock, model.options, runtime)
+
+
+def _flat_int8(infers: bool) -> PostprocessModel:
+    model, _ = random_case(
+        7,
+        dtypes=INT8,
+        dequantize=True,
+        dynamic_anchors=True,
+        score_kind="uniform",
+        options={"nms_score_threshold": 0.0},
+    )
+    return dataclasses.replace(model, reshape_after_dequantize=True, reshape_infers_rows=infers)
+
+
+def test_resized_inputs_before_a_fused_reshape(runtime: str) -> None:
+    model = _flat_int8(infers=True)
+    rng = np.random.default_rng(0)
+    interpreter = with_detops(runtime, model.build())
+    for rows in (9, 40, 1, 25):
+        shapes = [(1, rows * model.box_columns), (1, rows * model.class_columns), (rows, 4)]
+        inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+        inputs[2] = np.maximum(inputs[2], model.anchor_quantization[1])
+        stock = make(runtime, model.build())
+        for each in (interpreter, stock):
+            for detail, shape in zip(each.get_input_details(), shapes, strict=True):
+                each.resize_tensor_input(detail["index"], shape)
+        expected = run(stock, inputs)
+        assert expected["num_detections"][0] > 0
+        assert_like_stock(run(interpreter, inputs), expected, model.options, f"{rows} rows")
+
+
+@pytest.mark.parametrize("infers", [False, True])
+def test_inputs_that_do_not_fit_a_fused_reshape(runtime: str, infers: bool) -> None:
+    model = _flat_int8(infers)
+    for position, name in enumerate(("box_encodings", "scores")):
+        interpreter = with_detops(runtime, model.build())
+        detail = interpreter.get_input_details()[position]
+        columns = (model.box_columns, model.class_columns)[position]
+        interpreter.resize_tensor_input(detail["index"], [1, 7 * columns + 1])
+        with pytest.raises(RuntimeError, match=f"RESHAPE before {name} does not fit"):
+            interpreter.allocate_tensors()
 
 
 INTERPRETER_ARGUMENTS: dict[str, dict[str, Any]] = {

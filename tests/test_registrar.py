@@ -32,7 +32,8 @@ from model_builder import (
 from reference import Case, assert_same_bits
 
 OP = "TFLite_Detection_PostProcess"
-KIBIBYTES_ALLOWED = 16_384
+# A kernel that stays behind costs ten KiB or more for each interpreter.
+KIBIBYTES_ALLOWED = 2048
 
 
 def int8_case(**changes: Any) -> Case:
@@ -408,10 +409,10 @@ def test_hundreds_of_interpreters_leave_no_memory_behind(runtime: str, refused: 
     for _ in range(30):
         cycle()
     before = _resident_kibibytes()
-    for _ in range(300):
+    for _ in range(600):
         cycle()
     grown = _resident_kibibytes() - before
-    assert grown < KIBIBYTES_ALLOWED, f"{grown} KiB more after 300 interpreters"
+    assert grown < KIBIBYTES_ALLOWED, f"{grown} KiB more after 600 interpreters"
 
 
 def _in_threads(count: int, work: Callable[[int], None]) -> None:
