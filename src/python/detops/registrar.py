@@ -1,10 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the op into an interpreter, by a delegate: a resolver is out of Python's reach."""
+"""Puts the op into an interpreter, by a delegate: a resolver is out of Python's reach.
+
+A TFLite converter is handed on to `detops.tf`, which alone knows TensorFlow.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +20,24 @@ _ATTRIBUTE = "_detops_registration"
 
 @dataclass(frozen=True)
 class Registration:
-    """What `register_ops` did to an interpreter.
+    """What `register_ops` did to an interpreter or a converter.
 
-    True in a condition when detops runs at least one node of the model.
+    True in a condition when detops runs at least one node of the model, or prepared a converter.
     """
 
     nodes: int
     """`TFLite_Detection_PostProcess` nodes that detops runs."""
     fused: tuple[str, ...] = ()
     """Nodes in front of them that disappeared into them: "DEQUANTIZE", "RESHAPE"."""
+    conversion: tuple[str, ...] = field(default=(), repr=False)
+    """What was done to a converter, in words; empty for an interpreter."""
 
     def __bool__(self) -> bool:
-        return self.nodes > 0
+        return self.nodes > 0 or bool(self.conversion)
 
     def __str__(self) -> str:
+        if self.conversion:
+            return f"the converter {', '.join(self.conversion)}"
         if not self.nodes:
             return f"no {OP_NAME} node in this model: nothing to register"
         what = f"detops runs {self.nodes} {OP_NAME} node{'s' if self.nodes > 1 else ''}"
@@ -41,22 +48,28 @@ class Registration:
 
 
 def register_ops(target: Any) -> Registration:
-    """Makes an interpreter run `TFLite_Detection_PostProcess` with detops.
+    """Makes an interpreter run `TFLite_Detection_PostProcess` with detops, or a converter keep it.
 
-    Best called before `allocate_tensors()`: the DEQUANTIZE nodes in front of the op are then fused
-    and the op reads the quantised tensors. Called after it, the runtime's own delegate owns those
-    nodes already and the op reads their float32 output; the detections are the same. Calling it
-    again changes nothing and returns the first answer.
+    For an interpreter: best called before `allocate_tensors()`: the DEQUANTIZE nodes in front of
+    the op are then fused and the op reads the quantised tensors. Called after it, the runtime's own
+    delegate owns those nodes already and the op reads their float32 output; the detections are the
+    same. Calling it again changes nothing and returns the first answer.
+
+    For a converter: call it before `convert()`, which then allows custom ops, keeps the op of
+    `detops.tf.detection_postprocess` and returns a file whose node has all options, static output
+    shapes, and outputs in the op's order and under its names.
 
     Args:
       target: a `tensorflow.lite.Interpreter`, an `ai_edge_litert.interpreter.Interpreter`, or
-        another interpreter with their Python interface. It keeps what it needs alive.
+        another interpreter with their Python interface; it keeps what it needs alive. Or a
+        `tf.lite.TFLiteConverter` from any of its `from_...` functions.
 
     Returns:
-      How many nodes detops took and what it fused. `nodes` is 0 for a model without the op.
+      How many nodes detops took and what it fused, or what was done to the converter. `nodes` is 0
+      for a model without the op.
 
     Raises:
-      TypeError: the object is not such an interpreter.
+      TypeError: the object is neither.
       ValueError: the interpreter is allocated and the model is malformed; the message names what,
         where, got and expected. Before allocation `allocate_tensors()` raises it as RuntimeError.
       RuntimeError: an array that is a view into the interpreter, from `tensor()`, is still held;
@@ -65,6 +78,27 @@ def register_ops(target: Any) -> Registration:
     earlier = getattr(target, _ATTRIBUTE, None)
     if isinstance(earlier, Registration):
         return earlier
+    register = _register_in_converter if _is_converter(target) else _register_in_interpreter
+    registration = register(target)
+    setattr(target, _ATTRIBUTE, registration)
+    return registration
+
+
+def _is_converter(target: Any) -> bool:
+    """By name: asking TensorFlow would import it."""
+    return any(
+        base.__name__ == "TFLiteConverterBase" and base.__module__.startswith("tensorflow.")
+        for base in type(target).__mro__
+    )
+
+
+def _register_in_converter(target: Any) -> Registration:
+    from detops.tf.converter import prepare_converter
+
+    return Registration(nodes=0, conversion=prepare_converter(target))
+
+
+def _register_in_interpreter(target: Any) -> Registration:
     apply_delegate = _delegate_entry(target)
     handle = _delegate_of(target)
     before = handle.report()
@@ -74,9 +108,7 @@ def register_ops(target: Any) -> Registration:
         raise ValueError(f"the interpreter refused the detops delegate: {error}") from error
     report = {key: count - before[key] for key, count in handle.report().items()}
     fused = ("DEQUANTIZE",) * report["dequantize_nodes"] + ("RESHAPE",) * report["reshape_nodes"]
-    registration = Registration(report["postprocess_nodes"] or report["earlier_nodes"], fused)
-    setattr(target, _ATTRIBUTE, registration)
-    return registration
+    return Registration(report["postprocess_nodes"] or report["earlier_nodes"], fused)
 
 
 def _delegate_entry(target: Any) -> Any:
@@ -86,8 +118,8 @@ def _delegate_entry(target: Any) -> Any:
         raise TypeError(f"register_ops takes an interpreter, got the class {target.__qualname__}")
     if not hasattr(getattr(target, "_interpreter", None), "ModifyGraphWithDelegate"):
         raise TypeError(
-            "register_ops takes a tensorflow.lite.Interpreter or an "
-            f"ai_edge_litert.interpreter.Interpreter, got {kind}"
+            "register_ops takes a tensorflow.lite.Interpreter, an "
+            f"ai_edge_litert.interpreter.Interpreter or a tf.lite.TFLiteConverter, got {kind}"
         )
     # The runtimes' own guard of calls that may move tensors; it counts references to the native
     # interpreter, so none may be held yet.
