@@ -114,9 +114,11 @@ def test_decoding_of_odd_values_equals_the_reference() -> None:
 
 
 def test_centres_are_divided_multiplied_and_added_in_that_order() -> None:
-    # The centre of the anchor all but cancels the rest, which leaves the last bits to be seen.
+    # The centre of the anchor all but cancels the rest, which leaves the last bits to be seen in
+    # boxes of next to no size.
     rng = np.random.default_rng(3)
     encodings = rng.normal(0, 2, (2000, 4)).astype(np.float32)
+    encodings[:, 2:] = -450
     anchors = rng.uniform(0.1, 1, (2000, 4)).astype(np.float32)
     for side in (0, 1):
         term = encodings[:, side].astype(np.float64) / 10
@@ -128,6 +130,21 @@ def test_centres_are_divided_multiplied_and_added_in_that_order() -> None:
         assert (exact != other).sum() > 50, "a multiplication would go unnoticed"
     boxes = detops.decode_boxes(encodings, anchors)
     assert_same_bits(boxes, reference.decode(encodings, anchors), "cancellation")
+
+
+def test_sizes_are_divided_before_the_exponential() -> None:
+    # Found by search: with glibc's exp a product with 1/5 rounds each of these to another float.
+    found = [
+        ("0x1.856bda0000000p-1", "0x1.8e449c0000000p-2"),
+        ("-0x1.7c00e40000000p+1", "0x1.453a180000000p-2"),
+        ("-0x1.9faf8a0000000p-1", "0x1.d12d080000000p-2"),
+        ("0x1.ddf1ec0000000p-2", "0x1.81c2b80000000p-2"),
+    ]
+    pairs = [[float.fromhex(text) for text in texts] for texts in found]
+    encodings = np.array([[0, 0, e, e] for e, _ in pairs], np.float32)
+    anchors = np.array([[0, 0, size, size] for _, size in pairs], np.float32)
+    boxes = detops.decode_boxes(encodings, anchors)
+    assert_same_bits(boxes, reference.decode(encodings, anchors), "sizes")
 
 
 def test_decoding_clips_to_the_image() -> None:

@@ -345,6 +345,17 @@ def test_interpreter_keeps_what_it_needs(runtime: str) -> None:
     del garbage
 
 
+def test_interpreter_holds_the_delegate(runtime: str) -> None:
+    # Freed memory mostly still holds what it held, so that nothing else may show its absence.
+    own = detops.load_delegate(runtime)
+    interpreter = make(runtime, int8_case()[0].build(), experimental_delegates=[own])
+    for _ in range(2):
+        detops.register_ops(interpreter)
+        kinds = [type(delegate).__name__ for delegate in interpreter._delegates]
+        assert kinds == ["Delegate", "DelegateHandle"]
+    assert interpreter._delegates[0] is own
+
+
 def test_views_outlive_the_interpreter(runtime: str) -> None:
     case = int8_case()
     interpreter = detops.Interpreter(model_content=case[0].build(), runtime=runtime)
