@@ -586,3 +586,17 @@ def test_first_installed_runtime_is_taken(monkeypatch: pytest.MonkeyPatch, runti
     monkeypatch.setattr(interpreter_module.importlib, "import_module", only)
     interpreter = detops.Interpreter(model_content=int8_case()[0].build())
     assert type(interpreter) is wanted.Interpreter
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"model_path": b"model.tflite"}, "model_path is b'model.tflite', expected a str"),
+        ({"model_path": 3}, "expected str, bytes or os.PathLike"),
+        ({"model_content": "model.tflite"}, "model_content is a str, expected bytes"),
+        ({"model_content": bytearray(8)}, "model_content is a bytearray, expected bytes"),
+    ],
+)
+def test_interpreter_tells_paths_from_content(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        detops.Interpreter(**arguments)

@@ -21,16 +21,15 @@ size_t Nms::Run(const float* boxes, const float* scores, const int32_t* list_of,
   queue_.Start(0, count_);
   kept_.Clear();
   for (size_t i = 0; i < count_; ++i) {
-    if (scores[i] >= score_threshold) {
-      queue_.Push(CandidateKey(scores[i], static_cast<uint32_t>(i)));
-    }
+    const float score = Load<float>(scores, i);
+    if (score >= score_threshold) queue_.Push(CandidateKey(score, static_cast<uint32_t>(i)));
   }
   size_t found = 0;
   uint64_t key;
   while (found < max_detections_ && queue_.Pop(&key)) {
     const size_t i = PositionOf(key);
     const Box box = Load<Box>(boxes, i);
-    const size_t list = list_of == nullptr ? 0 : static_cast<size_t>(list_of[i]);
+    const size_t list = list_of == nullptr ? 0 : static_cast<size_t>(Load<int32_t>(list_of, i));
     if (HasNegativeSize(box) || !kept_.KeepUnlessSuppressed(list, box, iou_threshold)) continue;
     kept[found++] = static_cast<int64_t>(i);
   }

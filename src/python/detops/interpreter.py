@@ -64,12 +64,17 @@ def Interpreter(
       The runtime's own Interpreter, before `allocate_tensors()`.
 
     Raises:
+      TypeError: a path that is no path, or content that is not bytes.
       ValueError: not a .tflite file, or a malformed post-processing node.
       FileNotFoundError: no such file.
       ImportError: no such runtime.
     """
     if (model_path is None) == (model_content is None):
         raise ValueError("expected either model_path or model_content")
+    if model_content is not None and not isinstance(model_content, bytes):
+        raise TypeError(f"model_content is a {type(model_content).__name__}, expected bytes")
+    if model_path is not None and not isinstance(os.fspath(model_path), str):
+        raise TypeError(f"model_path is {model_path!r}, expected a str or a path of str")
     source = model_content if model_content is not None else os.fspath(model_path or "")
     check_option_blocks(ModelFile.read(source))
     module = runtime_module(runtime)
