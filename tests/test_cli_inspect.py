@@ -19,10 +19,10 @@ import detops
 from colour_model import ColourModel
 from detops import _core
 from detops.cli import main
-from detops.cli.faults import find_faults
-from detops.cli.node_facts import read_nodes
-from detops.cli.option_block import option_keys
 from detops.model_file import ModelFile
+from detops.nodes.facts import read_nodes
+from detops.nodes.faults import find_faults
+from detops.nodes.option_block import option_keys
 from model_builder import PostprocessModel, default_options, random_case
 
 ANCHORS = np.full((12, 4), 0.25, np.float32)

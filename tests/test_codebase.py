@@ -52,6 +52,15 @@ def test_kernels_know_no_tflite_type() -> None:
     assert not using
 
 
+def test_the_command_line_is_the_top_layer() -> None:
+    package = ROOT / "src/python/detops"
+    below = [p for p in package.rglob("*.py") if "cli" not in p.parts and p.name != "__main__.py"]
+    assert len(below) > 30
+    assert not [
+        path.name for path in below if re.search(r"(from|import) detops\.cli", path.read_text())
+    ]
+
+
 def test_wide_instructions_stay_in_their_files() -> None:
     build = (ROOT / "src/cc/CMakeLists.txt").read_text()
     for flag in re.findall(r"-m(?:avx\w*|sse\w*)|/arch:\w+", build):

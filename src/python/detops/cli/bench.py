@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from detops import __version__
 from detops.cli import arguments
 from detops.cli.comparison import check_comparable, compare_answers
-from detops.cli.faults import find_faults
 from detops.cli.hazards import HEAP, THREADS, find_hazards
 from detops.cli.json_output import print_document
-from detops.cli.node_facts import NodeFacts, read_nodes
 from detops.cli.table import column_widths, format_row, printable
 from detops.cli.trial import feed, make_interpreter, random_inputs, runtime_name, try_invoke
 from detops.detector import ImageInput, load_image
 from detops.model_file import ModelFile
+from detops.nodes.facts import NodeFacts, read_nodes
+from detops.nodes.faults import find_faults
 from detops.options import OP_NAME
 
 _WARM_UP = 3

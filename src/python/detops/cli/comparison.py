@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detops.cli.node_facts import OUTPUT_ROLES, NodeFacts
+from detops.nodes.facts import OUTPUT_ROLES, NodeFacts
 
 _Answers = dict[str, NDArray[np.float32]]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detops.cli.node_facts import NodeFacts, NodeInput
 from detops.model_file import ModelFileError, Quantization, Subgraph, Tensor
+from detops.nodes.facts import NodeFacts, NodeInput
 
 
 def quantity(count: int, noun: str) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 
 from detops.cli import arguments
 from detops.cli.describe import quantity
-from detops.cli.faults import Finding, find_faults, unchecked_inputs
 from detops.cli.hazards import find_hazards
 from detops.cli.json_output import print_document
-from detops.cli.node_facts import read_nodes
 from detops.cli.table import format_wrapped, printable
 from detops.cli.trial import Outcome, random_inputs, try_invoke
 from detops.model_file import ModelFile
+from detops.nodes.facts import read_nodes
+from detops.nodes.faults import Finding, find_faults, unchecked_inputs
 from detops.options import OP_NAME
 
 _HEADERS = ("where", "got, expected", "stock", "detops")

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detops.cli.faults import Finding
-from detops.cli.node_facts import INPUT_ROLES, NodeFacts, NodeInput
+from detops.nodes.facts import INPUT_ROLES, NodeFacts, NodeInput
+from detops.nodes.faults import Finding
 
 THREADS = "threads"
 HEAP = "threads_heap"

@@ -20,11 +20,11 @@ from detops.cli.describe import (
     tensor_text,
 )
 from detops.cli.json_output import print_document
-from detops.cli.node_facts import OUTPUT_ROLES, NodeFacts, NodeInput, read_nodes
 from detops.cli.table import column_widths, format_row, printable
 from detops.cli.trial import registration_of
 from detops.labels import labels_in_model
 from detops.model_file import ModelFile, Tensor
+from detops.nodes.facts import OUTPUT_ROLES, NodeFacts, NodeInput, read_nodes
 from detops.options import OP_NAME
 
 

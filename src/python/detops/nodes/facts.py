@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detops import _core
-from detops.cli.fusion import fused_tensors
-from detops.cli.option_block import option_keys
 from detops.model_file import ModelFile, ModelFileError, Operator, Subgraph, Tensor
+from detops.nodes.fusion import fused_tensors
+from detops.nodes.option_block import option_keys
 from detops.options import OP_NAME
 
 INPUT_ROLES = ("box_encodings", "scores", "anchors")

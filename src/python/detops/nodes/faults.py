@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detops import _core
-from detops.cli.node_facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
 from detops.model_file import ModelFileError
+from detops.nodes.facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
 from detops.options import Options
 
 REFUSED = "refuses the model and says this"
