@@ -17,6 +17,7 @@ UNKNOWN = "???"
 """Stands for a class number that no label names, as in the label files of COCO detectors."""
 
 BACKGROUND_NAMES = {UNKNOWN, "background", "__background__", "_background_", "bg"}
+_LABEL_SUFFIXES = (".txt", ".pbtxt")
 _MAX_LABEL_BYTES = 1 << 22
 _MAX_NUMBER = 100_000
 _NUMBERED = re.compile(r"([0-9]{1,6})[ \t:,]+(\S.*)")
@@ -89,9 +90,14 @@ def align_labels(labels: Sequence[str], num_classes: int) -> list[str]:
     raise ValueError(f"labels has {len(labels)} entries, the model has {num_classes} classes")
 
 
+def is_label_file(name: str) -> bool:
+    """Whether a file packed into a model holds labels, going by its name."""
+    return name.lower().endswith(_LABEL_SUFFIXES) and "label" in name.lower()
+
+
 def _label_member(where: str, names: Sequence[str]) -> str | None:
-    texts = [name for name in names if name.lower().endswith((".txt", ".pbtxt"))]
-    named = [name for name in texts if "label" in name.lower()]
+    texts = [name for name in names if name.lower().endswith(_LABEL_SUFFIXES)]
+    named = [name for name in texts if is_label_file(name)]
     found = named or texts
     if len(found) > 1 and named:
         raise ValueError(f"{where} holds {len(found)} label files: {', '.join(sorted(found))}")
