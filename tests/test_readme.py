@@ -43,7 +43,9 @@ def test_the_postprocess_snippet_of_the_readme() -> None:
 def test_commands_that_the_readme_names_exist() -> None:
     text = (ROOT / "README.md").read_text()
     commands = set(re.findall(r"`detops (\w+) ", text))
-    assert commands == {"detect", "inspect", "doctor", "bench", "eval"}
+    assert commands == {"detect", "inspect", "doctor", "bench", "eval", "convert"}
+    edits = set(re.findall(r"`detops convert (\w+) ", text))
+    assert edits == {"attach", "rewrite", "set", "tidy", "metadata"}
     for command in commands:
         asked = [sys.executable, "-m", "detops", command, "--help"]
         assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
