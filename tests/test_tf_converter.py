@@ -14,6 +14,7 @@ from flatbuffers import flexbuffers
 
 import detops
 import model_builder
+from detops.convert import rewrite_quantized
 from detops.model_file import ModelFile, Operator, Subgraph
 
 tf = pytest.importorskip("tensorflow")
@@ -208,6 +209,25 @@ def test_quantisation_aware_node_is_fed_int8() -> None:
         np.testing.assert_array_equal(ours[2], theirs[2])
         np.testing.assert_array_equal(ours[1], theirs[1])
         np.testing.assert_allclose(ours[0], theirs[0], atol=4 * quantization.scales[0])
+
+
+@pytest.mark.parametrize("op", ["node", "composite"])
+def test_the_uint8_twin_detects_the_same(op: str) -> None:
+    """Int8 anchors of the node become uint8, the float ones of the composite stay: either way the
+    numbers do, and so do the bits."""
+    file = from_keras(keras_model(op=op, aware=True), quantize=True)
+    fed_int8, twin = (rewrite_quantized(file, into) for into in ("int8", "uint8"))
+    anchors = {"node": ("int8", "uint8"), "composite": ("float32", "float32")}[op]
+    assert input_types(fed_int8) == ["int8", "int8", anchors[0]]
+    boxes = "uint8" if op == "node" else "float32"
+    assert input_types(twin) == [boxes, "uint8", anchors[1]]
+    for frame in frames():
+        ours = detect(detops.Interpreter(model_content=fed_int8), frame)
+        theirs = detect(stock(twin), frame)
+        count = int(theirs[3][0])
+        assert count > 3 and ours[3][0] == count
+        for a, b in zip(ours[:3], theirs[:3], strict=True):
+            assert a[:, :count].tobytes() == b[:, :count].tobytes()
 
 
 def test_model_of_unknown_batch() -> None:
