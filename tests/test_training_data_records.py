@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""TFRecords: written, read again, of other programs, and damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+pytest.importorskip("PIL")
+
+from training.data import open_source  # noqa: E402
+from training.data.shard_writer import label_map_text, write_shards  # noqa: E402
+from training_data_files import (  # noqa: E402
+    VocFolder,
+    assert_same,
+    encoded,
+    picture,
+    reasons,
+    voc_folder,
+)
+
+
+def test_records_hold_what_was_written(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 7))
+    paths = write_shards(source, tmp_path / "out", shards=3)
+    assert [path.name for path in paths] == [f"train-0000{i}-of-00003.tfrecord" for i in range(3)]
+    for where in (tmp_path / "out", str(tmp_path / "out" / "train-*")):
+        again = open_source(where)
+        assert again.labels == source.labels
+        assert not len(again.problems)
+        for first, second in zip(again, source, strict=True):
+            assert_same(first, second)
+    assert len(open_source(paths[0])) == 2
+    named = open_source(paths[0], label_from="file_name")
+    assert (named.labels, named.examples[1].classes.tolist()) == (("p",), [0])
+
+
+def test_records_have_the_keys_of_the_object_detection_api(tmp_path: Path) -> None:
+    folder = VocFolder(tmp_path / "voc")
+    folder.add("a.jpg", [("dog", 6, 4, 30, 20), ("cat", 0, 0, 60, 40)])
+    (path,) = write_shards(open_source(tmp_path / "voc"), tmp_path / "out")
+    (record,) = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    parsed = tf.io.parse_single_example(
+        record,
+        {
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+            "image/format": tf.io.FixedLenFeature([], tf.string),
+            "image/filename": tf.io.FixedLenFeature([], tf.string),
+            "image/source_id": tf.io.FixedLenFeature([], tf.string),
+            "image/height": tf.io.FixedLenFeature([], tf.int64),
+            "image/width": tf.io.FixedLenFeature([], tf.int64),
+            "image/object/bbox/xmax": tf.io.VarLenFeature(tf.float32),
+            "image/object/class/label": tf.io.VarLenFeature(tf.int64),
+            "image/object/class/text": tf.io.VarLenFeature(tf.string),
+            "image/object/is_crowd": tf.io.VarLenFeature(tf.int64),
+        },
+    )
+    assert parsed["image/format"] == b"jpeg"
+    assert (int(parsed["image/height"]), int(parsed["image/width"])) == (40, 60)
+    assert parsed["image/object/class/label"].values.numpy().tolist() == [2, 1]
+    assert parsed["image/object/class/text"].values.numpy().tolist() == [b"dog", b"cat"]
+    assert parsed["image/object/bbox/xmax"].values.numpy().tolist() == [0.5, 1.0]
+
+
+def _record(**features: object) -> bytes:
+    made = {}
+    for key, value in features.items():
+        values = value if isinstance(value, list) else [value]
+        if isinstance(values[0], bytes):
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        elif isinstance(values[0], int):
+            feature = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        else:
+            feature = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        made["image/" + key.replace("__", "/")] = feature
+    return bytes(tf.train.Example(features=tf.train.Features(feature=made)).SerializeToString())
+
+
+def _boxes(count: int) -> dict[str, object]:
+    low, high = [0.1] * count, [0.1 * (n + 2) for n in range(count)]
+    names = ("ymin", "xmin", "ymax", "xmax")
+    return {f"object__bbox__{n}": v for n, v in zip(names, (low, low, high, high), strict=True)}
+
+
+def test_records_of_others(tmp_path: Path) -> None:
+    content = encoded(picture())
+    records = [
+        _record(encoded=content, **_boxes(2), object__class__label=[3, 1]),
+        _record(
+            encoded=content,
+            filename=b"b.jpg",
+            object__difficult=[1],
+            **_boxes(1),
+            object__class__label=[9],
+        ),
+        _record(encoded=content, **_boxes(2), object__class__label=[1]),
+        _record(filename=b"no picture"),
+        _record(encoded=b"no picture"),
+        b"\xff\xff\xff",
+    ]
+    with tf.io.TFRecordWriter(str(tmp_path / "x.record")) as writer:
+        for record in records:
+            writer.write(record)
+    source = open_source(tmp_path)
+    assert source.labels == ("class 1", "class 3", "class 9")
+    assert source.examples[0].classes.tolist() == [1, 0]
+    assert source.examples[1].crowd.tolist() == [True]
+    assert reasons(source) == {"record not readable": 3, "picture not readable": 1}
+    (tmp_path / "label_map.pbtxt").write_text(label_map_text(["cat", 'it\'s "a"\\dog', "pig"]))
+    source = open_source(tmp_path)
+    assert source.labels == ("cat", 'it\'s "a"\\dog', "pig")
+    assert source.examples[0].classes.tolist() == [2, 0]
+    assert reasons(source)["box without a class"] == 1
+
+
+def test_damaged_and_missing_shards(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 8))
+    paths = write_shards(source, tmp_path / "out", shards=4)
+    content = paths[1].read_bytes()
+    paths[1].write_bytes(content[: len(content) - 10])
+    damaged = bytearray(paths[2].read_bytes())
+    damaged[40] ^= 0xFF
+    paths[2].write_bytes(bytes(damaged))
+    paths[3].unlink()
+    again = open_source(tmp_path / "out")
+    assert [e.image_id for e in again] == ["p_0.jpg", "p_1.jpg", "p_2.jpg"]
+    assert reasons(again) == {"rest of a damaged shard": 2, "shard missing": 1}
+    (tmp_path / "zip.tfrecord").write_bytes(b"\x1f\x8b\x08")
+    with pytest.raises(ValueError, match="no box has a class"):
+        open_source(tmp_path / "zip.tfrecord")
+
+
+def test_shards_of_two_sets_are_not_mixed(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 4))
+    write_shards(source, tmp_path / "out", name="train")
+    write_shards(source, tmp_path / "out", name="val")
+    with pytest.raises(ValueError, match="shards of 2 sets, train, val"):
+        open_source(tmp_path / "out")
+    assert len(open_source(str(tmp_path / "out" / "val-*"))) == 4
+
+
+def test_writing_replaces_nothing_by_accident(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 4))
+    write_shards(source, tmp_path / "out", shards=2)
+    with pytest.raises(ValueError, match="--overwrite"):
+        write_shards(source, tmp_path / "out", shards=3)
+    write_shards(source, tmp_path / "out", shards=3, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "label_map.pbtxt",
+        *(f"train-0000{i}-of-00003.tfrecord" for i in range(3)),
+    ]
+    heads = open_source(tmp_path / "voc", single_class="head")
+    with pytest.raises(ValueError, match=r"label_map\.pbtxt names 2 classes, cat, dog"):
+        write_shards(heads, tmp_path / "out", name="val")
+    with pytest.raises(ValueError, match="shards is 5, expected 1 to 4"):
+        write_shards(source, tmp_path / "out", name="val", shards=5)
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 4))
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shards(source, tmp_path / "out", on_image=stop)
+    assert not list((tmp_path / "out").iterdir())

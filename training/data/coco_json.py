@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""COCO's object annotations (https://cocodataset.org/#format-data).
+
+`detops.evaluation.read_ground_truth` refuses a file with one wrong box, as a score needs it; here
+the box is left out and counted, and training goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from detops.evaluation import Skipped
+from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
+from training.data.problems import Problems
+
+
+def read_coco_json(path: Path, images: Path) -> Annotations:
+    """Reads an annotation file; classes are the categories in the order of their ids.
+
+    Args:
+      path: the .json file.
+      images: the folder that its file names are relative to.
+
+    Raises:
+      ValueError: it is not JSON, or its tables are not those of COCO.
+      OSError: the file cannot be read.
+    """
+    content = _read(path)
+    problems = Problems()
+    names = _categories(path, content)
+    files = dict(_files(path, content, problems))
+    boxes: dict[Any, list[AnnotatedBox]] = defaultdict(list)
+    for number, entry in enumerate(_table(path, content, "annotations")):
+        found = _box(entry, files, names)
+        if isinstance(found, AnnotatedBox):
+            boxes[entry["image_id"]].append(found)
+        else:
+            reason, detail = found
+            name = _file_name(entry, files) or path.name
+            problems.skipped_boxes.append(Skipped(name, reason, f"annotations[{number}]: {detail}"))
+    pictures = [
+        AnnotatedImage(
+            name=str(entry["file_name"]),
+            image=images / entry["file_name"],
+            boxes=tuple(boxes[number]),
+            stated_size=_size(entry),
+        )
+        for number, entry in files.items()
+    ]
+    return Annotations(pictures, tuple(names.values()), problems)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        kind = type(content).__name__
+        raise ValueError(f"{path} holds a {kind}, expected an object with 'annotations'")
+    return content
+
+
+def _table(path: Path, content: Mapping[str, Any], name: str) -> list[Any]:
+    table = content.get(name)
+    if not isinstance(table, list):
+        got = "missing" if table is None else f"a {type(table).__name__}"
+        raise ValueError(f"{path}: {name!r} is {got}, expected a list")
+    return table
+
+
+def _categories(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for number, entry in enumerate(_table(path, content, "categories")):
+        given = entry if isinstance(entry, dict) else {}
+        key, name = given.get("id"), given.get("name")
+        if not isinstance(key, int) or not isinstance(name, str) or not name or key in names:
+            raise ValueError(
+                f"{path}: categories[{number}] is {entry!r}, expected an id of its own and a name"
+            )
+        if name in names.values():
+            raise ValueError(f"{path}: two categories have the name {name!r}, expected one")
+        names[key] = name
+    return dict(sorted(names.items()))
+
+
+def _files(
+    path: Path, content: Mapping[str, Any], problems: Problems
+) -> Iterator[tuple[Any, dict[str, Any]]]:
+    seen: set[Any] = set()
+    for number, entry in enumerate(_table(path, content, "images")):
+        given = entry if isinstance(entry, dict) else {}
+        key, name = given.get("id"), given.get("file_name")
+        if not isinstance(key, (int, str)) or not isinstance(name, str) or not name:
+            reason = "picture without id or file name"
+            problems.skipped_images.append(Skipped(f"images[{number}]", reason, repr(entry)))
+        elif key in seen:
+            reason = "picture with the id of another"
+            problems.skipped_images.append(Skipped(name, reason, repr(key)))
+        else:
+            seen.add(key)
+            yield key, given
+
+
+def _box(
+    entry: Any, files: Mapping[Any, Any], names: Mapping[int, str]
+) -> AnnotatedBox | tuple[str, str]:
+    """The box, or why there is none: the reason and the detail."""
+    if not isinstance(entry, dict):
+        return "annotation is not an object", repr(entry)
+    image, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
+    if not isinstance(image, (int, str)) or image not in files:
+        return "box of an unknown picture", f"image_id {image!r}"
+    if not isinstance(category, (int, str)) or category not in names:
+        return "box without a class", f"category_id {category!r}"
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
+        return "box without its four corners", repr(box)
+    x, y, width, height = map(float, box)
+    if width <= 0 or height <= 0:
+        return "box without area", repr(box)
+    label = names[category]  # type: ignore[index]  # a key of `names`, so an int
+    return AnnotatedBox(label, (y, x, y + height, x + width), bool(entry.get("iscrowd")))
+
+
+def _file_name(entry: Any, files: Mapping[Any, Mapping[str, Any]]) -> str:
+    image = entry.get("image_id") if isinstance(entry, dict) else None
+    known = isinstance(image, (int, str)) and image in files
+    return str(files[image]["file_name"]) if known else ""
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    height, width = entry.get("height"), entry.get("width")
+    known = isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
+    return (height, width) if known else None  # type: ignore[return-value]

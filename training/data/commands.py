@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of `python -m training.data`: convert, show, inspect.
+
+Exit codes: 0 all is well, 2 a wrong command line or data that cannot be used, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from detops.cli.json_output import print_document
+from detops.cli.progress import Progress
+from detops.cli.table import one_line, printable
+from training.data.class_labels import LABEL_FROM
+
+if TYPE_CHECKING:
+    from training.data.source import Source
+
+_PROGRAM = "python -m training.data"
+_WRONG = 2
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(_WRONG, f"error: {one_line(message)} (see: {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code.
+
+    Args:
+      arguments: without the name of the program; None for those of the process.
+    """
+    parser = _build_parser()
+    try:
+        parsed = parser.parse_args(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    try:
+        parsed.run(parsed)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return _WRONG
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="Annotated pictures for training: Pascal VOC XML, COCO JSON and TFRecords.",
+        epilog=f"example:\n  {_PROGRAM} inspect pets --label-from file_name",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    _add_convert(commands)
+    _add_show(commands)
+    _add_inspect(commands)
+    return parser
+
+
+def _add_convert(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "convert",
+        _convert,
+        "write sharded TFRecords with a label map",
+        "convert pets pets_records --label-from file_name --shards 4",
+    )
+    parser.add_argument("out", metavar="OUT", help="the folder to write to")
+    parser.add_argument(
+        "--name", default="train", help="the files are called NAME-00000-of-0000N.tfrecord (train)"
+    )
+    parser.add_argument(
+        "--shards", type=_positive, default=0, metavar="N", help="files (one per 100 MiB)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the set of this name, and the label map"
+    )
+
+
+def _add_show(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "show",
+        _show,
+        "draw augmented samples with their boxes",
+        "show pets --label-from file_name --out samples.png --count 16",
+    )
+    parser.add_argument("--out", required=True, metavar="PICTURE", help="a .png or .jpg file")
+    parser.add_argument("--count", type=_positive, default=16, metavar="N", help="samples (16)")
+    parser.add_argument("--seed", type=int, default=0, help="of order and augmentation (0)")
+    parser.add_argument("--image-size", type=_positive, default=300, metavar="PX", help="(300)")
+    parser.add_argument("--no-flip", action="store_true", help="without mirroring")
+    parser.add_argument("--no-random-crop", action="store_true", help="without SSD's random crop")
+    parser.add_argument("--no-photometric", action="store_true", help="without changes of colour")
+    parser.add_argument("--zoom-out", action="store_true", help="with SSD's zoom-out")
+
+
+def _add_inspect(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "inspect",
+        _inspect,
+        "count classes, sizes of boxes, and problems",
+        "inspect BCCD --only BCCD/ImageSets/train.txt",
+    )
+    parser.add_argument("--all", action="store_true", help="name every problem, not the first few")
+
+
+def _add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, example: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"example:\n  {_PROGRAM} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="a folder with Pascal VOC .xml files (or with Annotations/ or xmls/), a COCO .json "
+        "file, or TFRecords: a file, a folder, or a pattern in quotes",
+    )
+    parser.add_argument(
+        "--images", default="", metavar="DIR", help="the pictures (JPEGImages/ or images/ beside)"
+    )
+    parser.add_argument(
+        "--only", default="", metavar="LIST", help="a file with the names of the pictures to use"
+    )
+    parser.add_argument(
+        "--labels", default="", metavar="FILE", help="class names or a label map (the data's own)"
+    )
+    parser.add_argument(
+        "--label-from",
+        choices=LABEL_FROM,
+        default="name",
+        help='the class is the annotated name, or the file\'s name up to the last "_" (name)',
+    )
+    parser.add_argument(
+        "--single-class", default="", metavar="NAME", help="every box is of this one class"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
+    return value
+
+
+def _open(args: argparse.Namespace) -> Source:
+    with _quiet_start():
+        from training.data.opening import open_source
+
+    return open_source(
+        args.source,
+        images=args.images,
+        only=args.only,
+        labels=args.labels or None,
+        label_from=args.label_from,
+        single_class=args.single_class,
+        progress=True,
+    )
+
+
+@contextlib.contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Without the notices that TensorFlow prints while it is imported, past sys.stderr: they would
+    bury the answer. An error of the import is raised as always."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nothing, os.fdopen(os.dup(2), "wb") as kept:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept.fileno(), 2)
+
+
+# ---------------------------------------------------------------------------------------------
+# Commands. What needs TensorFlow is imported after `_open`, which imports that quietly.
+# ---------------------------------------------------------------------------------------------
+
+
+def _convert(args: argparse.Namespace) -> None:
+    source = _open(args)
+    from training.data.shard_writer import write_shards
+    from training.data.summary import problem_lines, summary
+
+    with Progress(len(source)) as progress:
+        paths = write_shards(
+            source,
+            Path(args.out),
+            name=args.name,
+            shards=args.shards,
+            overwrite=args.overwrite,
+            on_image=progress.step,
+        )
+    size = sum(path.stat().st_size for path in paths)
+    numbers = summary(source)
+    if args.json:
+        document = {"source": args.source, "files": list(map(str, paths)), "bytes": size}
+        print_document("training.data convert", {**document, **numbers})
+        return
+    print(
+        f"{len(source)} pictures ({numbers['images_without_boxes']} without boxes), "
+        f"{numbers['boxes']} boxes, {numbers['crowds']} crowds, {len(source.labels)} classes"
+    )
+    more = f" to {paths[-1].name}" if len(paths) > 1 else ""
+    print(f"{printable(paths[0])}{more}: {size:,} bytes")
+    print("\n".join(problem_lines(source)), end="\n" if len(source.problems) else "")
+
+
+def _show(args: argparse.Namespace) -> None:
+    out = Path(args.out)
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ValueError(f"--out is {out}, expected a .png or .jpg file")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"{out.parent}, the folder of --out, does not exist")
+    source = _open(args)
+    from training.data.pipeline import training_batches
+    from training.data.sample_sheet import sample_sheet
+
+    batches = training_batches(
+        source,
+        image_size=args.image_size,
+        batch_size=1,
+        seed=args.seed,
+        flip=not args.no_flip,
+        random_crop=not args.no_random_crop,
+        photometric=not args.no_photometric,
+        zoom_out=args.zoom_out,
+    )
+    samples = []
+    for images, truth in batches.take(args.count).as_numpy_iterator():
+        valid = truth["valid"][0]
+        samples.append((images[0], truth["boxes"][0][valid], truth["classes"][0][valid]))
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")
+    try:
+        sample_sheet(samples, source.labels).save(temporary)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    boxes = sum(len(classes) for _, _, classes in samples)
+    if args.json:
+        document = {"source": args.source, "out": args.out, "samples": len(samples)}
+        print_document("training.data show", {**document, "boxes": boxes})
+        return
+    print(f"{printable(out)}: {len(samples)} samples with {boxes} boxes")
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    source = _open(args)
+    from training.data.summary import summary, summary_text
+
+    if args.json:
+        details = {"problems": source.problems.texts()} if args.all else {}
+        document = {"source": args.source, **summary(source), **details}
+        print_document("training.data inspect", document)
+        return
+    print(summary_text(source, all_problems=args.all))

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Opens a data set of any of the formats and looks at every picture once."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from detops.cli.progress import Progress
+from detops.evaluation import Skipped
+from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
+from training.data.box_check import box_units, check_boxes
+from training.data.class_labels import ClassNaming, class_numbers, resolve_labels
+from training.data.coco_json import read_coco_json
+from training.data.example import Example
+from training.data.image_list import keep_listed
+from training.data.picture import CheckedPicture, check_picture
+from training.data.problems import Problems
+from training.data.source import Source
+from training.data.tf_record import find_shards, is_shard, read_tf_records
+from training.data.voc_xml import find_annotations, find_images, read_voc_xml
+
+
+def open_source(
+    path: str | os.PathLike[str],
+    *,
+    images: str | os.PathLike[str] = "",
+    only: str | os.PathLike[str] = "",
+    labels: Sequence[str] | str | Path | None = None,
+    label_from: str = "name",
+    single_class: str = "",
+    decode: bool = True,
+    progress: bool = False,
+) -> Source:
+    """Opens a data set. What cannot be used is left out and reported in `Source.problems`.
+
+    Pictures without boxes stay: they are all background. Classes are those of the whole data set,
+    also with `only`, so that the parts of one data set number them alike.
+
+    Args:
+      path: a folder of VOC .xml files (or one with Annotations/ or xmls/ in it), a COCO .json
+        file, TFRecord shards: a file, a pattern such as "data/train-*", or a folder of them.
+      images: the folder of pictures, where it is not JPEGImages/ or images/ beside the annotations.
+      only: a file with one picture's name a line, with or without suffix: the others are left out.
+      labels: class names in order, or a file of them; "" or None for those of the data set. Boxes
+        of other classes are left out.
+      label_from: "name", the class in the annotation, or "file_name", the name of the picture's
+        file up to the last "_".
+      single_class: takes every box for one of this class.
+      decode: decode every picture in full now. Without, a truncated one stops the training.
+      progress: show on stderr how far it is, where that is a terminal.
+
+    Raises:
+      ValueError: nothing that can be used is there, or the options do not fit; the message says
+        why.
+      OSError: `path`, `images`, `only` or `labels` cannot be read.
+    """
+    naming = ClassNaming(label_from, single_class)
+    where = os.fspath(path)
+    annotations = naming.applied(_read_annotations(where, os.fspath(images), label_from))
+    names = resolve_labels(labels, annotations.labels)
+    if only:
+        annotations = keep_listed(annotations, Path(only))
+    annotations = _joined(annotations)
+    examples = _examples(annotations, class_numbers(names), decode, progress)
+    if not examples:
+        skipped = annotations.problems.skipped_images
+        first = f", the first one: {skipped[0]}" if skipped else ""
+        raise ValueError(f"{where}: no picture can be used{first}")
+    return Source(names, tuple(examples), annotations.problems)
+
+
+def _read_annotations(where: str, images: str, label_from: str) -> Annotations:
+    path = Path(where)
+    if path.suffix.lower() == ".json" and path.is_file():
+        return _read_coco(path, images)
+    if path.is_dir():
+        if shards := find_shards(path):
+            return read_tf_records(shards)
+        if annotations := find_annotations(path):
+            folder = Path(images) if images else find_images(annotations, path)
+            return read_voc_xml(annotations, folder, class_from_filename=label_from == "file_name")
+        documents = sorted(path.glob("*.json")) or sorted(path.glob("annotations/*.json"))
+        if len(documents) == 1:
+            return _read_coco(documents[0], images)
+        raise ValueError(
+            f"{where} holds {len(documents)} .json files and neither .xml files (itself, or in "
+            "Annotations or xmls) nor TFRecords, expected one of them"
+        )
+    # Of pathlib's globs none takes a pattern that starts at the root.
+    found = [where] if path.is_file() else sorted(glob.glob(where))  # noqa: PTH207
+    shards = [Path(name) for name in found]
+    shards = [shard for shard in shards if shard.is_file()]
+    if not shards:
+        raise FileNotFoundError(f"{where} does not exist")
+    if not all(is_shard(shard.name) for shard in shards):
+        kind = "a .json file, TFRecord shards or a folder"
+        raise ValueError(f"{where} is no data set, expected {kind}")
+    return read_tf_records(shards)
+
+
+def _read_coco(path: Path, images: str) -> Annotations:
+    if images and not Path(images).is_dir():
+        raise FileNotFoundError(f"{images}, the folder of pictures, does not exist")
+    return read_coco_json(path, Path(images) if images else find_images(path.parent, path.parent))
+
+
+def _joined(annotations: Annotations) -> Annotations:
+    """One entry for each picture: the boxes of several are put together."""
+    groups: dict[object, list[AnnotatedImage]] = defaultdict(list)
+    for image in annotations.images:
+        groups[image.image].append(image)
+    joined = []
+    for group in groups.values():
+        boxes: tuple[AnnotatedBox, ...] = tuple(box for image in group for box in image.boxes)
+        joined.append(replace(group[0], boxes=boxes))
+        if len(group) > 1:
+            detail = f"{len(group)} times, {len(boxes)} boxes together"
+            entry = Skipped(group[0].name, "picture annotated more than once", detail)
+            annotations.problems.repaired.append(entry)
+    return Annotations(joined, annotations.labels, annotations.problems)
+
+
+def _examples(
+    annotations: Annotations, numbers: dict[str, int], decode: bool, progress: bool
+) -> list[Example]:
+    def look(image: AnnotatedImage) -> CheckedPicture | Skipped:
+        try:
+            return check_picture(image.name, image.image, decode=decode)
+        except FileNotFoundError:
+            return Skipped(image.name, "picture not found")
+        except (ValueError, OSError, MemoryError) as error:
+            return Skipped(image.name, "picture not readable", str(error))
+
+    examples = []
+    shown = Progress(len(annotations.images)) if progress else nullcontext()
+    with shown, warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        # Pillow's notices about odd metadata and large pictures, which it reads all the same.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        for image, picture in zip(
+            annotations.images, pool.map(look, annotations.images), strict=True
+        ):
+            example = _example(image, picture, numbers, annotations.problems)
+            if example is not None:
+                examples.append(example)
+            if isinstance(shown, Progress):
+                shown.step()
+    return examples
+
+
+def _example(
+    image: AnnotatedImage,
+    picture: CheckedPicture | Skipped,
+    numbers: dict[str, int],
+    problems: Problems,
+) -> Example | None:
+    if isinstance(picture, Skipped):
+        problems.skipped_images.append(picture)
+        return None
+    try:
+        units = box_units(image, picture.height, picture.width)
+    except ValueError as error:
+        entry = Skipped(image.name, "picture of another size than stated", str(error))
+        problems.skipped_images.append(entry)
+        return None
+    if image.in_pixels and units != (picture.height, picture.width):
+        detail = f"{picture.width} x {picture.height}, stated {units[1]:.0f} x {units[0]:.0f}"
+        problems.repaired.append(Skipped(image.name, "boxes of a rescaled picture", detail))
+    problems.repaired += [Skipped(image.name, *repair) for repair in picture.repairs]
+    boxes, classes, crowd = check_boxes(image, units, numbers, problems)
+    return Example(picture.image, image.name, picture.height, picture.width, boxes, classes, crowd)

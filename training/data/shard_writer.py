@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a source as TFRecord shards with their label map."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from detops.labels import read_labels
+from training.data.source import Source
+from training.data.tf_example import make_example
+from training.data.tf_record import LABEL_MAP
+
+SHARD_BYTES = 100 << 20
+"""About the size of a shard where the number of shards is not given."""
+
+
+def write_shards(
+    source: Source,
+    folder: Path,
+    *,
+    name: str = "train",
+    shards: int = 0,
+    overwrite: bool = False,
+    on_image: Callable[[], None] = lambda: None,
+) -> list[Path]:
+    """Writes NAME-00000-of-00004.tfrecord, ... and label_map.pbtxt; reading them in order gives
+    the examples in order.
+
+    Everything is written under temporary names and renamed at the end, so an interrupted run
+    leaves nothing that looks complete.
+
+    Args:
+      source: what to write.
+      folder: made if it is missing.
+      name: of the set.
+      shards: how many files; 0 for one per 100 MiB.
+      overwrite: replace the shards of this name, and the label map.
+      on_image: called after each picture.
+
+    Returns:
+      The paths of the shards.
+
+    Raises:
+      ValueError: shards of this name are there, the label map there names other classes, or a
+        number or name is out of range.
+      OSError: a picture cannot be read, or a file not written.
+    """
+    count = shards or _shards_for(source)
+    _check(source, name, count)
+    folder.mkdir(parents=True, exist_ok=True)
+    old = sorted(folder.glob(f"{name}-?????-of-?????.tfrecord"))
+    if old and not overwrite:
+        raise ValueError(f"{old[0]} exists: give another name, or --overwrite to replace the set")
+    label_map = folder / LABEL_MAP
+    if not overwrite:
+        _check_label_map(label_map, source.labels)
+    paths = [folder / f"{name}-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
+    with _temporary([*paths, label_map]) as temporary:
+        for number, path in enumerate(temporary[:-1]):
+            first, end = (len(source) * i // count for i in (number, number + 1))
+            with tf.io.TFRecordWriter(str(path)) as writer:
+                for example in source.examples[first:end]:
+                    writer.write(make_example(example, source.labels))
+                    on_image()
+        temporary[-1].write_text(label_map_text(source.labels), encoding="utf-8")
+    for path in set(old) - set(paths):
+        path.unlink()
+    return paths
+
+
+def label_map_text(labels: Sequence[str]) -> str:
+    """A StringIntLabelMap: ids from 1, as `detops.labels.read_labels` takes it."""
+    items = [f'item {{\n  id: {i}\n  name: "{_escaped(n)}"\n}}\n' for i, n in enumerate(labels, 1)]
+    return "\n".join(items)
+
+
+@contextlib.contextmanager
+def _temporary(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Hidden names beside the paths; they get the real ones at the end, or vanish on an error."""
+    hidden = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    try:
+        yield hidden
+        for temporary, path in zip(hidden, paths, strict=True):
+            temporary.replace(path)
+    finally:
+        for temporary in hidden:
+            temporary.unlink(missing_ok=True)
+
+
+def _shards_for(source: Source) -> int:
+    # Not exact: what JPEG makes of a decoded picture.
+    return min(max(1, math.ceil(source.decoded_bytes() / 8 / SHARD_BYTES)), len(source))
+
+
+def _check(source: Source, name: str, count: int) -> None:
+    if not 1 <= count <= min(len(source), 99_999):
+        raise ValueError(f"shards is {count}, expected 1 to {len(source)}, the number of pictures")
+    if not name or name != Path(name).name or name.startswith(".") or set(name) & set("*?["):
+        raise ValueError(f"name is {name!r}, expected the beginning of a file's name")
+
+
+def _check_label_map(path: Path, labels: Sequence[str]) -> None:
+    if not path.exists():
+        return
+    there = read_labels(path)
+    if there != list(labels):
+        raise ValueError(
+            f"{path} names {len(there)} classes, {', '.join(there[:3])}, ..., the data "
+            f"{len(labels)}, {', '.join(labels[:3])}, ...: give --labels {path} or another folder"
+        )
+
+
+def _escaped(name: str) -> str:
+    return name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
