@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""The random crop of SSD (Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2)."""
+"""The random crop of SSD (Liu et al. 2016, "SSD: Single Shot MultiBox Detector", section 2.2).
+
+As in the Object Detection API the overlap is the part of the object that the crop shows, and not
+the paper's IoU of crop and object, by which a crop of .9 is little more than the object itself.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,19 @@ from typing import Any
 
 import tensorflow as tf
 
-MIN_OVERLAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+MIN_COVERED = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 AREA = (0.1, 1.0)
 ASPECT = (0.5, 2.0)
 TRIALS = 50
 
 
 def random_crop(image: Any, boxes: Any, classes: Any, seed: Any) -> tuple[Any, Any, Any]:
-    """Cuts out a random part that one of the objects overlaps enough.
+    """Cuts out a random part that shows enough of one of the objects.
 
-    The picture stays whole, or one of `MIN_OVERLAPS` becomes the least IoU of the part with at
-    least one object: with equal chance among those for which a trial succeeds, as in the authors'
-    code, so that pictures of small objects are cropped as often. The part has .1 to 1 of the area
-    and an aspect of .5 to 2. Objects whose centre is outside are dropped, the others are clipped.
+    The picture stays whole, or one of `MIN_COVERED` becomes the least fraction of at least one
+    object that the part shows: with equal chance among those for which a trial succeeds. The part
+    has .1 to 1 of the area and an aspect of .5 to 2. Objects whose centre is outside are dropped,
+    the others are clipped.
 
     Args:
       image: [H, W, 3].
@@ -37,7 +41,7 @@ def random_crop(image: Any, boxes: Any, classes: Any, seed: Any) -> tuple[Any, A
 def sample_window(height: Any, width: Any, boxes: Any, seed: Any) -> Any:
     """Chooses the part of the picture: int32 [4] top, left, height, width in pixels.
 
-    All trials are drawn at once; each least overlap takes the first that suits it.
+    All trials are drawn at once; each least fraction takes the first that suits it.
 
     Args:
       height, width: int32 scalars, pixels.
@@ -55,7 +59,7 @@ def sample_window(height: Any, width: Any, boxes: Any, seed: Any) -> Any:
         axis=0,
     )
     possible = tf.concat([[True], tf.reduce_any(suits, axis=1)], axis=0)
-    draws = tf.random.stateless_uniform([len(MIN_OVERLAPS) + 1], choice_seed)
+    draws = tf.random.stateless_uniform([len(MIN_COVERED) + 1], choice_seed)
     return choices[tf.argmax(tf.where(possible, draws, -1.0))]
 
 
@@ -84,13 +88,12 @@ def crop(image: Any, boxes: Any, classes: Any, window: Any) -> tuple[Any, Any, A
     return part, tf.boolean_mask(moved, inside), tf.boolean_mask(classes, inside)
 
 
-def iou_table(first: Any, second: Any) -> Any:
-    """Intersection over union of float32 [P, 4] with [Q, 4]: float32 [P, Q]."""
-    low = tf.maximum(first[:, tf.newaxis, :2], second[tf.newaxis, :, :2])
-    high = tf.minimum(first[:, tf.newaxis, 2:], second[tf.newaxis, :, 2:])
-    shared = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=2)
-    areas = [tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
-    return shared / (areas[0][:, tf.newaxis] + areas[1][tf.newaxis] - shared)
+def covered_table(windows: Any, boxes: Any) -> Any:
+    """The fraction of each box [M, 4] that each window [T, 4] shows: float32 [T, M]."""
+    low = tf.maximum(windows[:, tf.newaxis, :2], boxes[tf.newaxis, :, :2])
+    high = tf.minimum(windows[:, tf.newaxis, 2:], boxes[tf.newaxis, :, 2:])
+    shown = tf.reduce_prod(tf.maximum(high - low, 0.0), axis=2)
+    return shown / tf.reduce_prod(boxes[:, 2:] - boxes[:, :2], axis=1)
 
 
 def _candidates(height: Any, width: Any, seed: Any) -> tuple[Any, Any]:
@@ -108,10 +111,11 @@ def _candidates(height: Any, width: Any, seed: Any) -> tuple[Any, Any]:
 
 
 def _suits(windows: Any, boxes: Any) -> Any:
-    """bool [len(MIN_OVERLAPS), T]: an object overlaps enough, and the centre of one is inside."""
+    """bool [len(MIN_COVERED), T]: enough of an object is shown, and the centre of one."""
     # Without objects every part will do.
-    most = tf.reduce_max(tf.pad(iou_table(windows, boxes), [[0, 0], [0, 1]]), axis=1)
-    enough = most[tf.newaxis] >= tf.constant(MIN_OVERLAPS)[:, tf.newaxis]
+    most = tf.reduce_max(tf.pad(covered_table(windows, boxes), [[0, 0], [0, 1]]), axis=1)
+    # A whole object may come out a rounding below 1.
+    enough = most[tf.newaxis] >= tf.constant(MIN_COVERED)[:, tf.newaxis] - 1e-5
     centres = tf.reduce_any(_centres_inside(windows, boxes), axis=1)
     return (enough & centres) | (tf.shape(boxes)[0] == 0)
 
