@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Configs: reading, overriding, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.config import FOLDER, Config, config_names, load_config
+
+NAMES = [
+    "retinanet_resnet50_640",
+    "ssd_mobilenet_v1_075_300",
+    "ssd_mobilenet_v1_300",
+    "ssd_mobilenet_v1_fpn_640",
+    "ssd_mobilenet_v1_ppn_300",
+    "ssd_mobilenet_v1_quantized_300",
+    "ssd_mobilenet_v2_300",
+    "ssd_mobilenet_v2_fpnlite_320",
+    "ssdlite_mobilenet_v2_300",
+]
+
+
+def _config(**changes: Any) -> Config:
+    return Config(**{"architecture": "a", "steps": 10, "learning_rate": 0.1, **changes})
+
+
+def test_the_published_architectures_have_a_config() -> None:
+    assert set(NAMES) <= set(config_names())
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_each_config_loads_and_says_what_to_expect(name: str) -> None:
+    assert load_config(name).steps > 0
+    text = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text()))
+    assert text
+    for word in ("command", "hardware", "time", "result", f"training.train {name}"):
+        assert word in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_config_names_an_architecture(name: str) -> None:
+    pytest.importorskip("keras")
+    from training.models import ARCHITECTURES
+
+    assert load_config(name).architecture in ARCHITECTURES
+
+
+def test_values_are_read_as_their_types() -> None:
+    config = load_config(
+        "ssd_mobilenet_v1_300",
+        ["batch_size=16", "steps=2e4", "flip=false", "learning_rate=1e-3", "train_data=a=b"],
+    )
+    assert (config.batch_size, config.steps, config.flip) == (16, 20_000, False)
+    assert (config.learning_rate, config.train_data) == (0.001, "a=b")
+    assert isinstance(config.steps, int)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("batchsize=4", r"no key 'batchsize'; did you mean batch_size\?"),
+        ("lerning_rate=4", r"did you mean learning_rate\?"),
+        ("zzzzzz=4", "there are architecture, depth_multiplier"),
+        ("batch_size", "not of the form key=value"),
+        ("batch_size=many", "batch_size is 'many', expected a whole number"),
+        ("batch_size=1.5", "batch_size is '1.5', expected a whole number"),
+        ("learning_rate=nan", "learning_rate is 'nan', expected a number"),
+        ("flip=maybe", "flip is 'maybe', expected true or false"),
+        ("batch_size=0", "batch_size is 0, expected >= 1"),
+        ("momentum=1", "momentum is 1.0, expected 0 <= momentum < 1"),
+        ("optimizer=lion", "optimizer is 'lion', expected 'momentum' or 'adam'"),
+        ("warmup_steps=20000", "warmup_steps is 20000, expected less than steps, 20000"),
+        ("quantize_from=20000", "quantize_from is 20000, expected less than steps"),
+    ],
+)
+def test_a_wrong_override_is_told_what_is_right(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_config("ssd_mobilenet_v1_300", [text])
+
+
+def test_a_wrong_name_is_told_its_neighbour() -> None:
+    with pytest.raises(ValueError, match=r"did you mean ssd_mobilenet_v1_300\?"):
+        load_config("ssd_mobilnet_v1_300")
+    with pytest.raises(ValueError, match=r"there is no config file nowhere\.py"):
+        load_config("nowhere.py")
+
+
+def test_a_file_is_checked_like_the_command_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from training.config import Config\nCONFIG = Config(bach_size=2)\n")
+    with pytest.raises(ValueError, match=r"did you mean batch_size\?"):
+        load_config(path)
+    path.write_text("CONFIG = 3\n")
+    with pytest.raises(ValueError, match=r"defines no CONFIG = Config\(\.\.\.\)"):
+        load_config(path)
+    path.write_text("from training.config import Config\nCONFIG = Config(steps=2)\n")
+    with pytest.raises(ValueError, match="missing 2 required"):
+        load_config(path)
+
+
+def test_a_runs_config_can_be_read_again(tmp_path: Path) -> None:
+    config = _config(train_data="x", ema=0.5)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config.as_dict()))
+    assert load_config(path) == config
+    assert load_config(path, ["ema=0"]) == config.replace(ema=0.0)

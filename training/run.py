@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a run, and what changes in it as steps are done."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training import checkpoint, schedule
+from training.config import Config
+from training.progress import RunLog
+from training.report import versions
+
+
+class Run:
+    """A run's folder and everything in it that changes as steps are done."""
+
+    def __init__(self, folder: Path, config: Config, detector: Any, labels: Sequence[str]) -> None:
+        """Begins a run or takes one up.
+
+        Raises:
+          ValueError: the folder has checkpoints of another config, or only damaged ones.
+        """
+        self.folder, self.config, self.detector = folder, config, detector
+        self.labels = list(labels)
+        self.optimizer = schedule.optimizer(config)
+        self.optimizer.build(detector.trainable_variables)
+        self.done = 0
+        """Steps done."""
+        self.evaluations: list[dict[str, Any]] = []
+        self.last_losses: dict[str, float] = {}
+        self._seconds_before, self._began = 0.0, time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+        saved = checkpoint.load_newest(
+            folder / "checkpoints", lambda text: print(text, file=sys.stderr)
+        )
+        if saved is not None:
+            checkpoint.check_same_run(saved.state["config"], config.as_dict(), folder)
+            if saved.state["labels"] != self.labels:
+                raise ValueError(
+                    f"{folder} was trained on the classes {', '.join(saved.state['labels'])}, "
+                    f"the data now holds {', '.join(self.labels)}"
+                )
+        self.log = RunLog(
+            folder, steps=config.steps, batch_size=config.batch_size, every=config.log_every
+        )
+        if saved is None:
+            self.log.metrics.unlink(missing_ok=True)
+        else:
+            self._take_up(saved)
+        _write_text(folder / "config.json", json.dumps(config.as_dict(), indent=2) + "\n")
+        _write_text(folder / "labels.txt", "".join(f"{label}\n" for label in self.labels))
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a step changes, in an order that a config fixes."""
+        return [*self.detector.variables, *self.optimizer.variables]
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the run, that before an interruption included, up to what was saved."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def save(self) -> None:
+        """Writes a checkpoint of the steps done."""
+        state = {
+            "config": self.config.as_dict(),
+            "versions": versions(),
+            "labels": self.labels,
+            "seconds": self.seconds,
+            "evaluations": self.evaluations,
+            "last_losses": self.last_losses,
+            "log": self.log.state(),
+        }
+        folder, keep = self.folder / "checkpoints", self.config.keep_checkpoints
+        checkpoint.save(folder, self.done, self.variables, state, keep=keep)
+
+    def _take_up(self, saved: checkpoint.Checkpoint) -> None:
+        checkpoint.restore(saved, self.variables)
+        self.done = saved.step
+        self.evaluations = saved.state["evaluations"]
+        self.last_losses = saved.state["last_losses"]
+        self._seconds_before = saved.state["seconds"]
+        self.log.go_on_from(saved.step, saved.state["log"])
+        self.log.note(f"going on after step {saved.step} from {saved.path}")
+        changed = [
+            f"{name} {old} is now {versions().get(name)}"
+            for name, old in saved.state["versions"].items()
+            if versions().get(name) != old
+        ]
+        if changed:
+            self.log.note(f"not bit for bit as without a stop: {', '.join(changed)}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with checkpoint.replacing(path) as unfinished:
+        unfinished.write_text(text)

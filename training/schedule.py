@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Learning rate, optimiser, and the phases of a run, from the config."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from training.config import Config
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that run one compiled training function."""
+
+    begin: int
+    end: int
+    """Not included."""
+    quantized: bool
+    batch_norm_frozen: bool
+
+    @property
+    def name(self) -> str:
+        """As the curves and the report call it."""
+        name = "quantized" if self.quantized else "float"
+        return f"{name}, batch norm frozen" if self.batch_norm_frozen else name
+
+
+def phases(config: Config) -> list[Phase]:
+    """The phases in order; together they cover steps 0 to `config.steps`."""
+    starts = [
+        start if start >= 0 else config.steps
+        for start in (config.quantize_from, config.freeze_batch_norm_from)
+    ]
+    cuts = sorted({0, config.steps, *(min(start, config.steps) for start in starts)})
+    return [
+        Phase(begin, end, quantized=begin >= starts[0], batch_norm_frozen=begin >= starts[1])
+        for begin, end in itertools.pairwise(cuts)
+    ]
+
+
+def learning_rate(config: Config) -> Any:
+    """A Keras schedule: linear warm-up, then a cosine that reaches 0 at `config.steps`.
+
+    Source: Loshchilov and Hutter, "SGDR", without restarts.
+    """
+    if not config.warmup_steps:
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, config.steps)
+    return keras.optimizers.schedules.CosineDecay(
+        config.warmup_learning_rate,
+        config.steps - config.warmup_steps,
+        warmup_target=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+    )
+
+
+def optimizer(config: Config) -> Any:
+    """A Keras optimiser that clips gradients and, if asked, averages the weights."""
+    common = {
+        "learning_rate": learning_rate(config),
+        "global_clipnorm": config.gradient_clip or None,
+        "use_ema": config.ema > 0,
+        "ema_momentum": config.ema or 0.99,
+    }
+    if config.optimizer == "adam":
+        return Adam(**common)
+    return Momentum(momentum=config.momentum, **common)
+
+
+class _KeepsItsWeights:
+    """Keras ends each `fit` by writing the average over the weights; a run has several of them."""
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Leaves the weights as trained; `training.train` swaps them where they are scored."""
+
+
+class Momentum(_KeepsItsWeights, keras.optimizers.SGD):  # type: ignore[misc]
+    """Stochastic gradient descent with momentum."""
+
+
+class Adam(_KeepsItsWeights, keras.optimizers.Adam):  # type: ignore[misc]
+    """Kingma and Ba, "Adam"."""

@@ -1,0 +1,400 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a detector.
+
+    python -m training.train CONFIG [key=value ...] --out RUN_DIR
+
+CONFIG is the name of a file in training/configs, or the path of such a file. The same command goes
+on where a stopped run was. RUN_DIR gets best.weights.h5 and last.weights.h5, config.json,
+labels.txt, metrics.jsonl, checkpoints/, tensorboard/, report.json and curves.png.
+
+Exit codes: 0 trained, 1 a problem while it ran, 2 a wrong command line, config or data set,
+130 Ctrl-C and 143 SIGTERM, after a checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+from training import checkpoint, evaluation, schedule
+from training.config import Config, load_config
+from training.progress import readable_time
+from training.report import machine, metrics_record, versions, write_report
+from training.run import Run
+from training.schedule import Phase
+from training.training_model import TERMS, TrainingModel, averaged_weights, replicas
+
+_CALIBRATION_IMAGES = 32
+_SHOWN_IMAGES = 4
+
+
+class Stopped(Exception):
+    """A signal ended the run after a checkpoint."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped after step {step}, which is saved")
+        self.number = number
+
+
+# ------------------------------------------------------------------------------------------- data
+
+
+def open_data(config: Config) -> tuple[Any, Any]:
+    """Training source, and validation source or None, with the same classes in the same order.
+
+    Raises:
+      ValueError, OSError: no training data is given, or it cannot be read.
+    """
+    from training.data import open_source
+
+    if not config.train_data:
+        raise ValueError("train_data is empty, expected a folder or file of annotations")
+    training = open_source(
+        config.train_data,
+        images=config.train_images,
+        only=config.train_list,
+        labels=config.labels,
+        label_from=config.label_from,
+        single_class=config.single_class,
+    )
+    if not config.validation_data:
+        return training, None
+    validation = open_source(
+        config.validation_data,
+        images=config.validation_images,
+        only=config.validation_list,
+        labels=training.labels,
+        label_from=config.label_from,
+        single_class=config.single_class,
+    )
+    return training, validation
+
+
+def batches(config: Config, source: Any, step: int) -> Any:
+    """An endless tf.data.Dataset whose first batch is that of `step` (from 0) of any run."""
+    from training.data import training_batches
+
+    return training_batches(
+        source,
+        image_size=config.image_size,
+        batch_size=config.batch_size,
+        max_boxes=config.max_boxes,
+        seed=config.seed,
+        start_step=step,
+        flip=config.flip,
+        random_crop=config.random_crop,
+        photometric=config.photometric,
+        zoom_out=config.zoom_out,
+    )
+
+
+# ------------------------------------------------------------------------------------------ model
+
+
+def build_model(config: Config, num_classes: int) -> Any:
+    """A `training.models.Detector` with random weights."""
+    from training.models import build_detector
+
+    return build_detector(
+        architecture=config.architecture,
+        num_classes=num_classes,
+        image_size=config.image_size,
+        depth_multiplier=config.depth_multiplier,
+        per_channel=config.per_channel,
+        weight_decay=config.weight_decay,
+        batch_norm_momentum=config.batch_norm_momentum,
+    )
+
+
+def warm_start(config: Config, detector: Any, source: Any) -> str:
+    """Loads `config.warm_start` into a detector and says what it found.
+
+    Raises:
+      ValueError, OSError: the file holds no weights that fit.
+    """
+    try:
+        from training.data import evaluation_batches
+        from training.warm_start import load
+    except ImportError as error:
+        raise ValueError(f"warm_start cannot be used: {error}") from error
+    # Weights that had batch norm folded into them get its statistics from a few images.
+    few = evaluation_batches(
+        source, image_size=config.image_size, batch_size=min(_CALIBRATION_IMAGES, len(source))
+    )
+    images, _ = next(iter(few))
+    return str(load(detector, config.warm_start, np.asarray(images)))
+
+
+# ------------------------------------------------------------------------------------------- step
+
+
+def compile_phase(detector: Any, optimizer: Any, config: Config, phase: Phase) -> TrainingModel:
+    """Switches the detector and gives a model whose step is traced anew. The optimizer goes on."""
+    detector.set_mode("quantized" if phase.quantized else "float")
+    detector.set_batch_norm_frozen(phase.batch_norm_frozen)
+    model = TrainingModel(detector, config)
+    jax = keras.backend.backend() == "jax"
+    model.compile(optimizer=optimizer, jit_compile=config.jit_compile or jax)
+    return model
+
+
+# ------------------------------------------------------------------------------------- evaluation
+
+
+def evaluate(run: Run, phase: Phase, validation: Any) -> None:
+    """Scores the detector as it is now, and keeps its weights if none of its mode were better."""
+    began = time.monotonic()
+    shown: list[Any] = []
+
+    def show(images: Any, found: Any) -> None:
+        for row in range(min(len(images), _SHOWN_IMAGES - len(shown))):
+            shown.append(evaluation.drawn(images[row], found, row, run.labels))
+
+    with averaged_weights(run.detector, run.optimizer):
+        metrics = evaluation.evaluate(
+            run.detector, validation, batch_size=run.config.batch_size, on_batch=show
+        )
+        record = {"step": run.done, "quantized": phase.quantized, **metrics_record(metrics)}
+        if is_best(record, run.evaluations):
+            _save_weights(run.detector, run.folder / weights_name(run.config, phase))
+    run.evaluations.append(record)
+    run.log.evaluation(run.done, metrics.numbers(), time.monotonic() - began)
+    run.log.images(run.done, np.stack(shown))
+
+
+def is_best(record: dict[str, Any], before: Sequence[dict[str, Any]]) -> bool:
+    """Whether no earlier scoring of the same mode has a higher AP.
+
+    The ranges of a float phase are not yet those that its weights would be quantised with, so its
+    score says nothing about the file that will be exported.
+    """
+    rivals = [r["ap"] or 0.0 for r in before if r["quantized"] == record["quantized"]]
+    return all((record["ap"] or 0.0) > ap for ap in rivals)
+
+
+def weights_name(config: Config, phase: Phase) -> str:
+    """best.weights.h5 holds what is exported; the float phase of a quantised run has its own."""
+    float_part = config.quantize_from >= 0 and not phase.quantized
+    return "best_float.weights.h5" if float_part else "best.weights.h5"
+
+
+def _save_weights(detector: Any, path: Path) -> None:
+    with checkpoint.replacing(path) as unfinished:
+        detector.save_weights(unfinished)
+
+
+# ------------------------------------------------------------------------------------------- loop
+
+
+class _Signals:
+    """Remembers the first SIGINT or SIGTERM; a second one ends the process as usual."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        # Python delivers signals to the main thread only.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _receive(self, number: int, frame: Any) -> None:
+        del frame
+        self.received = number
+        self.__exit__()
+        print("\nstopping after this step; again to stop at once", file=sys.stderr)
+
+
+class _AfterEachStep(keras.callbacks.Callback):  # type: ignore[misc]
+    """Logs, scores and saves as the config says, within Keras's loop over one phase."""
+
+    def __init__(self, run: Run, phase: Phase, validation: Any, signals: _Signals) -> None:
+        super().__init__()
+        self._run, self._phase, self._validation = run, phase, validation
+        self._signals = signals
+        self._rate = schedule.learning_rate(run.config)
+        self._first = True
+        self._began = 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._began = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        run, config = self._run, self._run.config
+        terms = {name: float(logs[name]) for name in TERMS}
+        seconds = time.monotonic() - self._began
+        step = run.done + 1
+        wrong = [f"{name} is {value}" for name, value in terms.items() if not math.isfinite(value)]
+        if wrong:
+            raise FloatingPointError(f"step {step}: {', '.join(wrong)}{_last_saved(run)}")
+        rate = float(self._rate(run.done))
+        run.done, run.last_losses = step, terms
+        run.log.step(step, terms, rate, None if self._first else seconds)
+        self._first = False
+        at_end = step == self._phase.end
+        if self._validation is not None and (
+            at_end or (config.evaluate_every and step % config.evaluate_every == 0)
+        ):
+            self._finish_step()
+            evaluate(run, self._phase, self._validation)
+        stopped = self._signals.received is not None
+        if at_end or stopped or step % config.checkpoint_every == 0:
+            self._finish_step()
+            run.save()
+        if stopped:
+            self.model.stop_training = True
+
+    def _finish_step(self) -> None:
+        # Under JAX the access alone writes the step's results into the variables.
+        _ = self.model
+
+
+def _last_saved(run: Run) -> str:
+    saved = sorted((run.folder / "checkpoints").glob("step_*.npz"))
+    return f"; the last checkpoint is {saved[-1]}" if saved else "; nothing was saved before"
+
+
+def train(config: Config, folder: Path) -> dict[str, Any]:
+    """Trains, or goes on training, until `config.steps` are done.
+
+    It runs under the tf.distribute strategy or keras.distribution of the caller, if there is one.
+
+    Returns:
+      What report.json holds.
+
+    Raises:
+      ValueError, OSError: config, data and folder do not fit together.
+      FloatingPointError: a loss is not finite; the message names step and term.
+      Stopped: SIGINT or SIGTERM came; a checkpoint has been written.
+    """
+    if config.batch_size % replicas():
+        raise ValueError(
+            f"batch_size is {config.batch_size}, which the {replicas()} replicas do not divide"
+        )
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32")
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    try:
+        source, validation = open_data(config)
+        run = Run(folder, config, build_model(config, len(source.labels)), source.labels)
+        try:
+            if config.warm_start and not run.done:
+                run.log.note(warm_start(config, run.detector, source))
+            return _run_phases(run, source, validation)
+        finally:
+            run.log.close()
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
+    config, phases = run.config, schedule.phases(run.config)
+    run.log.note(
+        f"{len(source)} images, {len(source.problems)} problems, {len(run.labels)} classes, "
+        f"{sum(int(np.prod(v.shape)) for v in run.detector.trainable_variables):,} weights"
+    )
+    with _Signals() as signals:
+        for phase in phases:
+            if run.done >= phase.end:
+                continue
+            run.log.note(f"steps {run.done + 1} to {phase.end}: {phase.name}")
+            model = compile_phase(run.detector, run.optimizer, config, phase)
+            model.fit(
+                batches(config, source, run.done),
+                steps_per_epoch=phase.end - run.done,
+                callbacks=[_AfterEachStep(run, phase, validation, signals)],
+                shuffle=False,
+                verbose=0,
+            )
+            if signals.received is not None:
+                raise Stopped(signals.received, run.done)
+    with averaged_weights(run.detector, run.optimizer):
+        _save_weights(run.detector, run.folder / "last.weights.h5")
+        if validation is None:
+            _save_weights(run.detector, run.folder / "best.weights.h5")
+    report = _report(run)
+    write_report(run.folder, report, phases)
+    run.log.note(f"done in {readable_time(run.seconds)}: {run.folder}")
+    return report
+
+
+def _report(run: Run) -> dict[str, Any]:
+    final = [r for r in run.evaluations if r["quantized"] == (run.config.quantize_from >= 0)]
+    rate = run.log.timed_steps * run.config.batch_size / max(run.log.step_seconds, 1e-9)
+    return {
+        "config": run.config.as_dict(),
+        "versions": versions(),
+        "machine": machine(),
+        "labels": run.labels,
+        "steps": run.done,
+        "wall_seconds": run.seconds,
+        "images_per_second": rate if run.log.timed_steps else None,
+        "losses": {"loss": sum(run.last_losses.values()), **run.last_losses},
+        "last": final[-1] if final else None,
+        "best": max(final, key=lambda r: r["ap"] or 0.0) if final else None,
+        "evaluations": run.evaluations,
+    }
+
+
+# ----------------------------------------------------------------------------------- command line
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"training.train: error: {message} (see: {self.prog} --help)\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    parser = _Parser(
+        prog="python -m training.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", metavar="CONFIG")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN_DIR")
+    args = parser.parse_intermixed_args(arguments)
+    try:
+        train(load_config(args.config, args.overrides), args.out)
+    except Stopped as stop:
+        print(f"{stop}; the same command goes on from there", file=sys.stderr)
+        return 128 + stop.number
+    except KeyboardInterrupt:
+        return 130
+    except FloatingPointError as error:
+        return _fail(error, 1)
+    except (ValueError, OSError, ImportError) as error:
+        return _fail(error, 2)
+    return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"training.train: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
