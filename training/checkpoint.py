@@ -34,6 +34,7 @@ CHANGEABLE = frozenset(
         "jit_compile",
         "keep_checkpoints",
         "log_every",
+        "nms_iou_threshold",
         "validation_data",
         "validation_images",
         "validation_list",

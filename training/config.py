@@ -83,6 +83,8 @@ class Config:
     localization_weight: float = 1.0
     focal_alpha: float = 0.75
     focal_gamma: float = 2.0
+    nms_iou_threshold: float = 0.6
+    """Of two boxes of a class that overlap by more, scoring and the exported file keep one."""
     warm_start: str = ""
     """File of weights to begin from: Keras weights, .npz or .tflite."""
 
@@ -253,6 +255,10 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
     ]
     return [
         *rules,
+        (
+            not 0 < config.nms_iou_threshold <= 1,
+            f"nms_iou_threshold is {config.nms_iou_threshold}, expected in (0, 1]",
+        ),
         (
             not 0 < config.focal_alpha < 1,
             f"focal_alpha is {config.focal_alpha}, expected in (0, 1)",

@@ -21,7 +21,7 @@ _DRAWN_SCORE = 0.3
 _traced_modes: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
-def scoring_options(num_classes: int) -> Options:
+def scoring_options(num_classes: int, nms_iou_threshold: float = 0.6) -> Options:
     """Those with which the published numbers were made: all boxes, suppression class by class."""
     return Options(
         num_classes=num_classes,
@@ -29,7 +29,7 @@ def scoring_options(num_classes: int) -> Options:
         detections_per_class=100,
         use_regular_nms=True,
         nms_score_threshold=1e-8,
-        nms_iou_threshold=0.6,
+        nms_iou_threshold=nms_iou_threshold,
     )
 
 

@@ -163,7 +163,11 @@ def evaluate(run: Run, phase: Phase, validation: Any) -> None:
 
     with averaged_weights(run.detector, run.optimizer):
         metrics = evaluation.evaluate(
-            run.detector, validation, batch_size=run.config.batch_size, on_batch=show
+            run.detector,
+            validation,
+            batch_size=run.config.batch_size,
+            options=evaluation.scoring_options(len(run.labels), run.config.nms_iou_threshold),
+            on_batch=show,
         )
         record = {"step": run.done, "quantized": phase.quantized, **metrics_record(metrics)}
         if is_best(record, run.evaluations):

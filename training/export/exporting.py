@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exports a trained model in several kinds, and measures each file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from detops import Options
+from detops.evaluation import CocoMetrics
+from training import evaluation
+from training.checkpoint import replacing
+from training.export import parity
+from training.export.detector_file import finish, is_quantized
+from training.export.network import convert_network
+from training.export.parity import Limits, Outputs, Parity
+from training.export.running import FileRunner
+from training.export.scoring import network_detector, score
+from training.export.validation import Validation
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedFile:
+    """A file and what was measured of it."""
+
+    kind: str
+    content: bytes
+    milliseconds: float
+    """One run on one thread."""
+    parity: Parity
+    broken: list[str]
+    """The limits that it does not keep."""
+    model_metrics: CocoMetrics | None = None
+    """Of the trained model, in the mode of the file, with all boxes that COCO's numbers count."""
+    network_metrics: CocoMetrics | None = None
+    """Of the converted network in the same way."""
+    file_metrics: CocoMetrics | None = None
+    """Of the file, with the options in it."""
+
+
+@dataclass
+class Exporter:
+    """Converts once for the float files and once for all quantised ones."""
+
+    model: Any
+    options: Options
+    labels: Sequence[str]
+    validation: Validation
+    limits: dict[bool, Limits] = field(
+        default_factory=lambda: {False: parity.FLOAT_LIMITS, True: parity.QUANTIZED_LIMITS}
+    )
+    """For float and for quantised files."""
+    note: Callable[[str], None] = lambda text: None
+    _networks: dict[bool, Any] = field(default_factory=dict)
+
+    def export(self, kind: str) -> ExportedFile:
+        """Makes a file of a kind and measures it. Nothing is written.
+
+        Raises:
+          ValueError: the model cannot be exported so.
+        """
+        quantized = is_quantized(kind)
+        if quantized not in self._networks:
+            self._networks[quantized] = self._network(quantized)
+        network, trained, converted, metrics = self._networks[quantized]
+        self.note(f"{kind}: finishing and measuring")
+        content = finish(network, self.model, self.options, labels=self.labels, kind=kind)
+        images, anchors = self.validation.images, self.model.anchors
+        measured = parity.measure(trained, converted, content, images, anchors, self.options)
+        run = FileRunner(content)
+        scored = None
+        if self.validation.source is not None:
+            scored = score(self.validation.source, self.model.image_size, run)
+        return ExportedFile(
+            kind,
+            content,
+            run.milliseconds(images[0]),
+            measured,
+            self.limits[quantized].broken(measured),
+            model_metrics=metrics[0],
+            network_metrics=metrics[1],
+            file_metrics=scored,
+        )
+
+    def _network(
+        self, quantized: bool
+    ) -> tuple[bytes, list[Outputs], list[Outputs], tuple[Any, Any]]:
+        mode = "quantized" if quantized else "float"
+        self.note(f"converting the {mode} network")
+        network = convert_network(self.model, quantized=quantized)
+        images = self.validation.images
+        trained = parity.model_outputs(self.model, images, quantized=quantized)
+        converted = parity.network_outputs(network, images)
+        return network, trained, converted, self._metrics(network, mode)
+
+    def _metrics(self, network: bytes, mode: Any) -> tuple[Any, Any]:
+        source = self.validation.source
+        if source is None:
+            return None, None
+        self.note(f"scoring the {mode} model on {len(source)} images")
+        options = evaluation.scoring_options(self.model.num_classes, self.options.nms_iou_threshold)
+        before = self.model.phase.mode
+        self.model.set_mode(mode)
+        try:
+            of_model = evaluation.evaluate(self.model, source, options=options)
+        finally:
+            self.model.set_mode(before)
+        detect = network_detector(network, self.model.anchors, options)
+        return of_model, score(source, self.model.image_size, detect)
+
+
+def write_files(files: Sequence[ExportedFile], folder: Path, name: str) -> list[Path]:
+    """Writes all of them, or none: each under another name first.
+
+    Returns:
+      Their paths, NAME_KIND.tflite.
+
+    Raises:
+      OSError: the disk is full, for example.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}_{file.kind}.tflite" for file in files]
+    with ExitStack() as stack:
+        for file, path in zip(files, paths, strict=True):
+            stack.enter_context(replacing(path)).write_bytes(file.content)
+    return paths
