@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of `python -m training.data`: convert, show, inspect.
+"""The commands of `python -m training.data`: convert, coco, show, inspect.
 
 Exit codes: 0 all is well, 2 a wrong command line or data that cannot be used, 130 Ctrl-C.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,7 @@ def _build_parser() -> argparse.ArgumentParser:
         title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
     )
     _add_convert(commands)
+    _add_coco(commands)
     _add_show(commands)
     _add_inspect(commands)
     return parser
@@ -88,6 +90,17 @@ def _add_convert(commands: Any) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the set of this name, and the label map"
     )
+
+
+def _add_coco(commands: Any) -> None:
+    parser = _add_command(
+        commands,
+        "coco",
+        _coco,
+        "write the annotations as COCO JSON, for detops eval",
+        "coco pets validation.json --label-from file_name --only validation.txt",
+    )
+    parser.add_argument("out", metavar="OUT", help="the .json file to write")
 
 
 def _add_show(commands: Any) -> None:
@@ -225,6 +238,31 @@ def _convert(args: argparse.Namespace) -> None:
     )
     more = f" to {paths[-1].name}" if len(paths) > 1 else ""
     print(f"{printable(paths[0])}{more}: {size:,} bytes")
+    print("\n".join(problem_lines(source)), end="\n" if len(source.problems) else "")
+
+
+def _coco(args: argparse.Namespace) -> None:
+    out = Path(args.out)
+    if out.suffix.lower() != ".json":
+        raise ValueError(f"OUT is {out}, expected a .json file")
+    source = _open(args)
+    from training.data.summary import problem_lines
+
+    truth = source.ground_truth()
+    temporary = out.with_name(f".{os.getpid()}.{out.name}")
+    try:
+        temporary.write_text(json.dumps(truth))
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    counts = {name: len(truth[name]) for name in ("images", "annotations", "categories")}
+    if args.json:
+        print_document("training.data coco", {"source": args.source, "out": args.out, **counts})
+        return
+    print(
+        f"{printable(out)}: {counts['images']} pictures, {counts['annotations']} boxes, "
+        f"{counts['categories']} classes"
+    )
     print("\n".join(problem_lines(source)), end="\n" if len(source.problems) else "")
 
 
