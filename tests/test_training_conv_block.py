@@ -154,6 +154,13 @@ def test_weights_stay_float32_under_mixed_precision() -> None:
     assert {str(weight.dtype) for weight in block.weights} == {"float32"}
 
 
+def test_a_fresh_depthwise_kernel_keeps_the_size_of_its_input() -> None:
+    block = ConvBlock(Phase(), 0, 3, depthwise=True, activation=None, observed=False)
+    block.build((None, 9, 9, 1024))
+    deviation = float(np.std(keras.ops.convert_to_numpy(block.kernel)))
+    assert deviation == pytest.approx(np.sqrt(2 / 9), rel=0.05)
+
+
 # Ranges
 
 

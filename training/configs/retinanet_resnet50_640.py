@@ -21,6 +21,7 @@ CONFIG = Config(
     learning_rate=0.04,
     warmup_learning_rate=0.013333,
     warmup_steps=2_000,
+    weight_decay=4e-4,
     focal_alpha=0.25,
     mixed_precision=True,
     checkpoint_every=1000,

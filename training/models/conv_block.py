@@ -8,6 +8,7 @@ whitepaper", section 3.2.2 (batch norm with correction and freezing).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +82,9 @@ class ConvBlock(keras.layers.Layer):  # type: ignore[misc]
         self.depthwise, self.batch_norm, self.per_channel = depthwise, batch_norm, per_channel
         self.padding, self.momentum = padding, momentum
         self.activation = _ACTIVATIONS[activation]
+        if depthwise and initializer == "he_normal":
+            # Keras would count the inputs of all channels, and a kernel reads one.
+            initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel_size)
         self._initializer = keras.initializers.get(initializer)
         self._regularizer = keras.regularizers.L2(weight_decay) if weight_decay else None
         self._bias = bias
