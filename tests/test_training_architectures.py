@@ -110,6 +110,29 @@ def test_an_unknown_architecture_is_refused() -> None:
         build_detector(architecture="yolo", num_classes=1, image_size=64)
 
 
+@pytest.mark.parametrize("architecture", ["ssd_mobilenet_v1", "ssd_mobilenet_v1_ppn"])
+def test_anchors_of_own_sizes(architecture: str) -> None:
+    scales = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
+    settings = {"num_classes": 1, "image_size": 64, "depth_multiplier": 0.25}
+    detector = build_detector(architecture=architecture, anchor_scales=scales, **settings)
+    # Grids of 4, 2, 1, 1, 1 and 1 cells to a side, six anchors in each.
+    assert len(detector.anchors) == 6 * (16 + 4 + 4)
+    assert detector.anchors[0, 2:] == pytest.approx(0.05)
+    with pytest.raises(ValueError, match="scales has 1 entries"):
+        build_detector(architecture=architecture, anchor_scales=(0.1,), **settings)
+
+
+def test_a_feature_pyramid_has_no_anchors_of_own_sizes() -> None:
+    with pytest.raises(ValueError, match="anchor_scales are for SSD and PPN"):
+        build_detector(
+            architecture="ssd_mobilenet_v1_fpn",
+            num_classes=1,
+            image_size=128,
+            depth_multiplier=0.25,
+            anchor_scales=(0.1,) * 6,
+        )
+
+
 def test_anchors_are_as_many_as_published(detector: Detector) -> None:
     # That the outputs have as many rows is checked where a detector is made.
     assert detector.anchors.dtype == np.float32

@@ -110,3 +110,10 @@ def test_a_runs_config_can_be_read_again(tmp_path: Path) -> None:
     path.write_text(json.dumps(config.as_dict()))
     assert load_config(path) == config
     assert load_config(path, ["ema=0"]) == config.replace(ema=0.0)
+
+
+def test_sizes_of_anchors_are_numbers() -> None:
+    config = load_config("ssd_mobilenet_v1_300", ["anchor_scales=0.1, 0.2,.3"])
+    assert config.anchor_sizes() == (0.1, 0.2, 0.3)
+    with pytest.raises(ValueError, match="anchor_scales is 'small', expected numbers and commas"):
+        config.replace(anchor_scales="small")

@@ -37,6 +37,9 @@ class Config:
     depth_multiplier: float = 1.0
     image_size: int = 300
     """Pixels; images are squeezed to a square."""
+    anchor_scales: str = ""
+    """Sizes of an SSD's or PPN's anchors in each of its six maps, "0.08,0.18,0.3,0.45,0.65,0.9", as
+    fractions of the image, for objects of other sizes than COCO's; empty: the published ones."""
 
     # Data. Paths as training.data.open_source takes them.
     train_data: str = ""
@@ -115,12 +118,20 @@ class Config:
             value = _converted(field.name, str(field.type), getattr(self, field.name))
             object.__setattr__(self, field.name, value)
         problems = [text for wrong, text in _rules(self) if wrong]
+        try:
+            self.anchor_sizes()
+        except ValueError:
+            problems.append(f"anchor_scales is {self.anchor_scales!r}, expected numbers and commas")
         if problems:
             raise ValueError("; ".join(problems))
 
     def replace(self, **changes: Any) -> Config:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+    def anchor_sizes(self) -> tuple[float, ...]:
+        """`anchor_scales` as numbers."""
+        return tuple(float(text) for text in self.anchor_scales.split(",") if text.strip())
 
     def as_dict(self) -> dict[str, Any]:
         """Field names and values, as JSON holds them."""

@@ -114,6 +114,7 @@ def build_model(config: Config, num_classes: int) -> Any:
         per_channel=config.per_channel,
         weight_decay=config.weight_decay,
         batch_norm_momentum=config.batch_norm_momentum,
+        anchor_scales=config.anchor_sizes(),
     )
 
 

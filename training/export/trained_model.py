@@ -56,6 +56,7 @@ def load_trained(path: Path, *, config: str = "", labels: str = "") -> TrainedMo
             image_size=settings.image_size,
             depth_multiplier=settings.depth_multiplier,
             per_channel=settings.per_channel,
+            anchor_scales=settings.anchor_sizes(),
         )
     finally:
         keras.config.set_dtype_policy(policy)

@@ -9,7 +9,7 @@ the same names.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from training.models.shared_box_predictor import SharedBoxPredictor
 from training.models.ssd_feature_maps import SsdFeatureMaps
 
 _SSD_ANCHORS_PER_CELL = (3, 6, 6, 6, 6, 6)
+_OWN_ANCHORS = (6, 6, 6, 6, 6, 6)
 _SSD_FIRST_STRIDE = 16
 _SSD_MAPS = 6
 _PYRAMID_LEVELS = 5
@@ -43,6 +44,18 @@ class Plan:
     num_classes: int
     image_size: int
     depth_multiplier: float
+    anchor_scales: tuple[float, ...] = ()
+
+    def ssd_anchors(self, **published: Any) -> NDArray[np.float32]:
+        """Anchors on maps that begin at stride 16 and halve: the published ones, or of own sizes,
+        six in each cell of every map."""
+        sides = [
+            math.ceil(self.image_size / (_SSD_FIRST_STRIDE << step)) for step in range(_SSD_MAPS)
+        ]
+        grids = [(side, side) for side in sides]
+        if not self.anchor_scales:
+            return ssd_anchors(grids, **published)
+        return ssd_anchors(grids, scales=self.anchor_scales, reduce_boxes_in_lowest_layer=False)
 
     def backbone(self, kind: Callable[..., Any], **settings: Any) -> Any:
         """A backbone of the plan's depth."""
@@ -76,18 +89,15 @@ def ssdlite_mobilenet_v2(plan: Plan) -> Detector:
 
 def ssd_mobilenet_v1_ppn(plan: Plan) -> Detector:
     """A pooling pyramid on MobileNet v1, one predictor: 3000 anchors at 300 pixels."""
-    anchors = ssd_anchors(
-        _halving_grids(plan.image_size), min_scale=0.15, reduce_boxes_in_lowest_layer=False
-    )
     return plan.detector(
-        anchors,
+        plan.ssd_anchors(min_scale=0.15, reduce_boxes_in_lowest_layer=False),
         backbone=plan.backbone(MobileNetV1, taps=(11,)),
         feature_maps=PoolingPyramid(_SSD_MAPS),
         predictor=SharedBoxPredictor(
             plan.blocks,
             num_classes=plan.num_classes,
             levels=_SSD_MAPS,
-            depth=512,
+            depth=int(512 * plan.depth_multiplier),
             layers=1,
             kernel_size=1,
             one_tower=True,
@@ -134,6 +144,7 @@ def build_detector(
     per_channel: bool = False,
     weight_decay: float = 4e-5,
     batch_norm_momentum: float = 0.99,
+    anchor_scales: Sequence[float] = (),
 ) -> Detector:
     """A detector with fresh weights, in float mode, all variables made.
 
@@ -145,9 +156,11 @@ def build_detector(
       per_channel: weights are quantised with one scale for each output channel.
       weight_decay: factor of the L2 penalty.
       batch_norm_momentum: of the moving averages.
+      anchor_scales: of an SSD or PPN, sizes of the anchors in each of its six maps as fractions of
+        the image; empty for the published ones.
 
     Raises:
-      ValueError: an unknown architecture, or a number that is not positive.
+      ValueError: an unknown architecture, a number that is not positive, or scales that do not fit.
     """
     if architecture not in ARCHITECTURES:
         raise ValueError(
@@ -165,18 +178,19 @@ def build_detector(
         weight_decay=weight_decay,
         batch_norm_momentum=batch_norm_momentum,
     )
-    return ARCHITECTURES[architecture](Plan(blocks, num_classes, image_size, depth_multiplier))
+    plan = Plan(blocks, num_classes, image_size, depth_multiplier, tuple(anchor_scales))
+    return ARCHITECTURES[architecture](plan)
 
 
 def _ssd(plan: Plan, backbone: Any, *, separable: bool = False) -> Detector:
     return plan.detector(
-        ssd_anchors(_halving_grids(plan.image_size)),
+        plan.ssd_anchors(),
         backbone=backbone,
         feature_maps=plan.backbone(SsdFeatureMaps, separable=separable),
         predictor=BoxPredictor(
             plan.blocks,
             num_classes=plan.num_classes,
-            anchors_per_cell=_SSD_ANCHORS_PER_CELL,
+            anchors_per_cell=_OWN_ANCHORS if plan.anchor_scales else _SSD_ANCHORS_PER_CELL,
             separable=separable,
         ),
     )
@@ -184,6 +198,8 @@ def _ssd(plan: Plan, backbone: Any, *, separable: bool = False) -> Detector:
 
 def _pyramid(plan: Plan, backbone: Any, *, depth: int = 256, separable: bool = False) -> Detector:
     """Levels 3 to 7. Only the pyramid's channels follow the depth multiplier, not the towers'."""
+    if plan.anchor_scales:
+        raise ValueError("anchor_scales are for SSD and PPN, a feature pyramid has none")
     filters = max(int(depth * plan.depth_multiplier), _PYRAMID_SMALLEST_DEPTH)
     return plan.detector(
         multiscale_anchors(plan.image_size),
@@ -198,9 +214,3 @@ def _pyramid(plan: Plan, backbone: Any, *, depth: int = 256, separable: bool = F
             one_tower=separable,
         ),
     )
-
-
-def _halving_grids(image_size: int) -> list[tuple[int, int]]:
-    """Sizes of maps that begin at stride 16 and halve, rounded up."""
-    sides = [math.ceil(image_size / (_SSD_FIRST_STRIDE << step)) for step in range(_SSD_MAPS)]
-    return [(side, side) for side in sides]
