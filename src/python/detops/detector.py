@@ -363,7 +363,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError('pictures need Pillow: pip install "detops[demo]"') from error
+        raise ImportError("pictures need Pillow: pip install pillow") from error
     return Image
 
 

@@ -6,11 +6,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import statistics
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +16,7 @@ from detops.cli import arguments
 from detops.cli.comparison import check_comparable, compare_answers
 from detops.cli.hazards import HEAP, THREADS, find_hazards
 from detops.cli.json_output import print_document
+from detops.cli.side_by_side import Timing, cpu_name, median_ratio, time_in_turn
 from detops.cli.table import column_widths, format_row, printable
 from detops.cli.trial import feed, make_interpreter, random_inputs, runtime_name, try_invoke
 from detops.detector import ImageInput, load_image
@@ -28,8 +24,6 @@ from detops.model_file import ModelFile
 from detops.nodes.facts import NodeFacts, read_nodes
 from detops.nodes.faults import find_faults
 from detops.options import OP_NAME
-
-_WARM_UP = 3
 
 
 def add_command(commands: Any) -> None:
@@ -50,20 +44,6 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds of one invoke."""
-
-    min: float
-    median: float
-    max: float
-
-    @staticmethod
-    def of(seconds: Sequence[float]) -> Timing:
-        milliseconds = [1e3 * value for value in seconds]
-        return Timing(min(milliseconds), statistics.median(milliseconds), max(milliseconds))
-
-
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
     model = ModelFile.read(args.model)
@@ -75,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     differences: list[str] | None = None
     if reason is None:
         differences = compare_answers(nodes, interpreters["stock"], interpreters["detops"])
-    timings = {} if differences else _time_in_turn(interpreters, args.runs)
+    timings = {} if differences else time_in_turn(interpreters, args.runs)
     document = {
         "model": args.model,
         "input": args.image or "random",
@@ -86,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         "stock_cannot_run": reason,
         "differences": differences,
         "milliseconds": {name: vars(timing) for name, timing in timings.items()},
-        "median_ratio": _ratio(timings),
+        "median_ratio": median_ratio(timings),
     }
     if args.json:
         print_document("bench", document)
@@ -138,36 +118,6 @@ def _prepared(args: argparse.Namespace, name: str, arrays: list[NDArray[Any]]) -
     feed(interpreter, arrays)
     interpreter.invoke()
     return interpreter
-
-
-def _time_in_turn(interpreters: dict[str, Any], runs: int) -> dict[str, Timing]:
-    seconds: dict[str, list[float]] = {name: [] for name in interpreters}
-    for number in range(_WARM_UP + runs):
-        for name, interpreter in interpreters.items():
-            start = time.perf_counter()
-            interpreter.invoke()
-            elapsed = time.perf_counter() - start
-            if number >= _WARM_UP:
-                seconds[name].append(elapsed)
-    return {name: Timing.of(values) for name, values in seconds.items()}
-
-
-def _ratio(timings: dict[str, Timing]) -> float | None:
-    if len(timings) < 2:
-        return None
-    return timings["stock"].median / timings["detops"].median
-
-
-def cpu_name() -> str:
-    """The processor's own name, or the best that the platform tells."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() in ("model name", "Model") and value.strip():
-                return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine() or "unknown"
 
 
 def _versions(args: argparse.Namespace) -> dict[str, str]:
