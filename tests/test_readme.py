@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training/README.md"]
     assert len(pages) >= 5
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
@@ -42,8 +42,8 @@ def test_the_postprocess_snippet_of_the_readme() -> None:
 
 def test_commands_that_the_readme_names_exist() -> None:
     text = (ROOT / "README.md").read_text()
-    commands = set(re.findall(r"`detops (\w+) ", text))
-    assert commands == {"detect", "inspect", "doctor", "bench", "eval", "convert"}
+    commands = set(re.findall(r"`detops (\w+)[ `]", text))
+    assert commands == {"demo", "detect", "inspect", "doctor", "bench", "eval", "convert"}
     edits = set(re.findall(r"`detops convert (\w+) ", text))
     assert edits == {"attach", "rewrite", "set", "tidy", "metadata"}
     for command in commands:

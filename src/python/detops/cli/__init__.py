@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from detops import __version__
-from detops.cli import bench, convert, detect, doctor, eval, inspect
+from detops.cli import bench, convert, demo, detect, doctor, eval, inspect
 from detops.cli.table import one_line
 
 _INTERRUPTED = 130
@@ -84,7 +84,7 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", parser_class=_Parser
     )
-    for command in (detect, inspect, doctor, bench, eval, convert):
+    for command in (demo, detect, inspect, doctor, bench, eval, convert):
         command.add_command(commands)
     return parser
 
