@@ -117,3 +117,9 @@ def test_sizes_of_anchors_are_numbers() -> None:
     assert config.anchor_sizes() == (0.1, 0.2, 0.3)
     with pytest.raises(ValueError, match="anchor_scales is 'small', expected numbers and commas"):
         config.replace(anchor_scales="small")
+
+
+def test_defaults_make_a_config() -> None:
+    given = {"architecture": "ssd_mobilenet_v1", "steps": 1, "learning_rate": 0.1}
+    assert Config(**{**Config.defaults(), **given}) == Config(**given)
+    assert not Config.defaults().keys() & given.keys()

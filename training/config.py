@@ -133,6 +133,12 @@ class Config:
         """`anchor_scales` as numbers."""
         return tuple(float(text) for text in self.anchor_scales.split(",") if text.strip())
 
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The values of the fields that need not be given."""
+        fields = dataclasses.fields(cls)
+        return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+
     def as_dict(self) -> dict[str, Any]:
         """Field names and values, as JSON holds them."""
         return dataclasses.asdict(self)

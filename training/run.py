@@ -40,7 +40,9 @@ class Run:
             folder / "checkpoints", lambda text: print(text, file=sys.stderr)
         )
         if saved is not None:
-            checkpoint.check_same_run(saved.state["config"], config.as_dict(), folder)
+            # A field that came later had its default.
+            began_with = {**Config.defaults(), **saved.state["config"]}
+            checkpoint.check_same_run(began_with, config.as_dict(), folder)
             if saved.state["labels"] != self.labels:
                 raise ValueError(
                     f"{folder} was trained on the classes {', '.join(saved.state['labels'])}, "
