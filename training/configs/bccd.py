@@ -7,8 +7,9 @@ command   python -m training.train bccd
               validation_data=BCCD validation_list=BCCD/ImageSets/val.txt
               warm_start=mobilenet_v1_0.5_160_quant.tflite --out RUN
 hardware  two cores of an AMD EPYC (Zen 4), shared with another run
-time      RUNTIME
-result    RESULT
+time      21 min 32 s
+result    float AP .471, AP50 .859; int8 file AP .473, AP50 .858 (exported with --regular-nms
+          --max-detections 100), 1,618,460 bytes
 
 A microscope has one scale, so there are no random crops. Anchors begin at .08 of the picture, the
 size of a platelet.

@@ -7,8 +7,9 @@ command   python -m training.train pets_breeds
               validation_data=PETS validation_list=training/splits/pets_validation.txt
               warm_start=mobilenet_v1_0.75_192_quant.tflite --out RUN
 hardware  two cores of an AMD EPYC (Zen 4), shared with another run
-time      RUNTIME
-result    RESULT
+time      20 min 12 s
+result    float AP .427, AP50 .772; int8 file AP .424, AP50 .790 (exported with --regular-nms),
+          3,219,389 bytes
 """
 
 from training.config import Config
