@@ -36,7 +36,7 @@ class Folder:
     def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         assert main(["convert", *arguments]) == code
         captured = self._capsys.readouterr()
-        assert not list(self.path.glob(".*.tmp"))
+        assert not list(self.path.glob(".*"))
         return captured.out, captured.err
 
 

@@ -9,7 +9,6 @@ find. It holds no code and does not depend on the Keras backend.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -154,17 +153,6 @@ def check_same_run(saved: Mapping[str, Any], config: Mapping[str, Any], folder: 
             f"{folder} has checkpoints of another run: {'; '.join(differing)}; "
             "give another --out, or the same values"
         )
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Any:
-    """Gives a path beside `path` to write to; what was written takes its place, or nothing does."""
-    unfinished = path.with_name(f"unfinished_{path.name}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _key(index: int, variable: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from training.checkpoint import replacing
+from detops.whole_file import replacing
 
 
 class RunLog:

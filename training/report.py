@@ -17,7 +17,7 @@ import numpy as np
 import detops
 from detops.cli.side_by_side import cpu_name
 from detops.evaluation import CocoMetrics
-from training.checkpoint import replacing
+from detops.whole_file import replacing
 from training.progress import read_metrics
 from training.schedule import Phase
 

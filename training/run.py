@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detops.whole_file import replacing
 from training import checkpoint, schedule
 from training.config import Config
 from training.progress import RunLog
@@ -100,5 +101,5 @@ class Run:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with checkpoint.replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         unfinished.write_text(text)

@@ -27,7 +27,8 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
-from training import checkpoint, evaluation, schedule
+from detops.whole_file import replacing
+from training import evaluation, schedule
 from training.config import Config, load_config
 from training.progress import readable_time
 from training.report import machine, metrics_record, versions, write_report
@@ -195,7 +196,7 @@ def weights_name(config: Config, phase: Phase) -> str:
 
 
 def _save_weights(detector: Any, path: Path) -> None:
-    with checkpoint.replacing(path) as unfinished:
+    with replacing(path) as unfinished:
         detector.save_weights(unfinished)
 
 

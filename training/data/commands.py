@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from detops.cli.json_output import print_document
 from detops.cli.progress import Progress
 from detops.cli.table import one_line, printable
+from detops.whole_file import replacing
 from training.data.class_labels import LABEL_FROM
 
 if TYPE_CHECKING:
@@ -249,12 +250,8 @@ def _coco(args: argparse.Namespace) -> None:
     from training.data.summary import problem_lines
 
     truth = source.ground_truth()
-    temporary = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
+    with replacing(out) as temporary:
         temporary.write_text(json.dumps(truth))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     counts = {name: len(truth[name]) for name in ("images", "annotations", "categories")}
     if args.json:
         print_document("training.data coco", {"source": args.source, "out": args.out, **counts})
@@ -290,12 +287,8 @@ def _show(args: argparse.Namespace) -> None:
     for images, truth in batches.take(args.count).as_numpy_iterator():
         valid = truth["valid"][0]
         samples.append((images[0], truth["boxes"][0][valid], truth["classes"][0][valid]))
-    temporary = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
+    with replacing(out) as temporary:
         sample_sheet(samples, source.labels).save(temporary)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     boxes = sum(len(classes) for _, _, classes in samples)
     if args.json:
         document = {"source": args.source, "out": args.out, "samples": len(samples)}

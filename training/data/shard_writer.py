@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from detops.labels import read_labels
+from detops.whole_file import replacing
 from training.data.source import Source
 from training.data.tf_example import make_example
 from training.data.tf_record import LABEL_MAP
@@ -62,7 +62,8 @@ def write_shards(
     if not overwrite:
         _check_label_map(label_map, source.labels)
     paths = [folder / f"{name}-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
-    with _temporary([*paths, label_map]) as temporary:
+    with contextlib.ExitStack() as stack:
+        temporary = [stack.enter_context(replacing(path)) for path in (*paths, label_map)]
         for number, path in enumerate(temporary[:-1]):
             first, end = (len(source) * i // count for i in (number, number + 1))
             with tf.io.TFRecordWriter(str(path)) as writer:
@@ -79,19 +80,6 @@ def label_map_text(labels: Sequence[str]) -> str:
     """A StringIntLabelMap: ids from 1, as `detops.labels.read_labels` takes it."""
     items = [f'item {{\n  id: {i}\n  name: "{_escaped(n)}"\n}}\n' for i, n in enumerate(labels, 1)]
     return "\n".join(items)
-
-
-@contextlib.contextmanager
-def _temporary(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Hidden names beside the paths; they get the real ones at the end, or vanish on an error."""
-    hidden = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
-    try:
-        yield hidden
-        for temporary, path in zip(hidden, paths, strict=True):
-            temporary.replace(path)
-    finally:
-        for temporary in hidden:
-            temporary.unlink(missing_ok=True)
 
 
 def _shards_for(source: Source) -> int:

@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 
 from detops.cli.json_output import print_document
 from detops.cli.table import one_line
-from training.checkpoint import replacing
+from detops.whole_file import replacing
 from training.export.detector_file import KINDS, export_options
 from training.export.export_report import as_record, as_table
 from training.export.exporting import Exporter, write_files

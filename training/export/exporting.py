@@ -12,8 +12,8 @@ from typing import Any
 
 from detops import Options
 from detops.evaluation import CocoMetrics
+from detops.whole_file import replacing
 from training import evaluation
-from training.checkpoint import replacing
 from training.export import parity
 from training.export.detector_file import finish, is_quantized
 from training.export.network import convert_network

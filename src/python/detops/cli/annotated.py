@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detops.whole_file import replacing
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -76,10 +78,5 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     Raises:
       OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         picture.save(temporary, _FORMATS[path.suffix.lower()], quality=_QUALITY)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from detops.convert.option_edit import option_kinds
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 from detops.options import Options
+from detops.whole_file import replacing
 
 _SCORES_ARE = {"probabilities": True, "logits": False}
 
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> int:
         content = args.make(args)
     except ValueError as error:
         raise ValueError(f"{args.model}: {error}") from error
-    _write_whole(out, content)
+    with replacing(out) as temporary:
+        temporary.write_bytes(content)
     changes = changes_between(source, out)
     if args.json:
         document = {"edit": args.edit, "model": args.model, "out": args.out}
@@ -70,17 +71,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print_changes(args, changes)
     return 0
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Under a temporary name, then renamed: a file by that name is complete."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _print_changes(args: argparse.Namespace, changes: list[Change]) -> None:
