@@ -65,7 +65,7 @@ def evaluate(
     for images, index, found in _detections(model, source, batch_size, options):
         on_batch(images, found)
         for row, number in enumerate(index):
-            results += _results(found, row, truth["images"][number], truth["categories"])
+            results += coco_results(found, row, truth["images"][number], truth["categories"])
     return score_detections(truth, results)
 
 
@@ -114,10 +114,16 @@ def _detections(model: Any, source: Any, batch_size: int, options: Options) -> A
         yield images[:new], index[:new], Detections(*(part[:new] for part in found))
 
 
-def _results(
+def coco_results(
     found: Detections, row: int, image: dict[str, Any], categories: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """One image's detections as a COCO results file lists them: x, y, width, height in pixels."""
+    """One image's detections as a COCO results file lists them: x, y, width, height in pixels.
+
+    Args:
+      found: boxes clipped to the image.
+      row: the image's in `found`.
+      image, categories: of the ground truth.
+    """
     count = int(found.num_detections[row])
     size = np.array([image["height"], image["width"]] * 2, np.float64)
     boxes = found.boxes[row, :count] * size

@@ -103,12 +103,8 @@ class Exporter:
             return None, None
         self.note(f"scoring the {mode} model on {len(source)} images")
         options = evaluation.scoring_options(self.model.num_classes, self.options.nms_iou_threshold)
-        before = self.model.phase.mode
-        self.model.set_mode(mode)
-        try:
+        with self.model.phase.in_mode(mode):
             of_model = evaluation.evaluate(self.model, source, options=options)
-        finally:
-            self.model.set_mode(before)
         detect = network_detector(network, self.model.anchors, options)
         return of_model, score(source, self.model.image_size, detect)
 

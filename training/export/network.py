@@ -14,6 +14,7 @@ from keras import ops
 
 from detops.convert.model_edit import ModelEdit, indices, text_of
 from detops.convert.raw_outputs import are_probabilities
+from training.models.phase import Mode
 from training.warm_start.block_weights import convolutions_of
 
 # Of LOGISTIC's result in 8 bits, which its fixed scale of 1/256 asks for.
@@ -46,7 +47,8 @@ def convert_network(model: Any, *, quantized: bool) -> bytes:
         _check_ranges(model)
     import tensorflow as tf
 
-    with _in_mode(model, "quantized" if quantized else "float"), _uneven_biases(model):
+    mode: Mode = "quantized" if quantized else "float"
+    with model.phase.in_mode(mode), _uneven_biases(model):
         function = _frozen(model, quantized)
     # The empty module says that nothing is left to be tracked.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
@@ -87,16 +89,6 @@ def _frozen(model: Any, quantized: bool) -> Any:
     image = tf.TensorSpec((1, size, size, 3), tf.float32, name="image")
     traced = tf.function(network, input_signature=[image])
     return convert_variables_to_constants_v2(traced.get_concrete_function())
-
-
-@contextmanager
-def _in_mode(model: Any, mode: Any) -> Iterator[None]:
-    before = model.phase.mode
-    model.set_mode(mode)
-    try:
-        yield
-    finally:
-        model.set_mode(before)
 
 
 @contextmanager

@@ -82,18 +82,14 @@ class Outputs:
 
 def model_outputs(model: Any, images: Sequence[Array], *, quantized: bool) -> list[Outputs]:
     """What a `Detector` makes of images uint8 [S, S, 3]. Its mode is the same afterwards."""
-    before = model.phase.mode
-    model.set_mode("quantized" if quantized else "float")
-    try:
-        found = []
+    found = []
+    with model.phase.in_mode("quantized" if quantized else "float"):
         for image in images:
             # Called, not predicted: that would keep the function of another mode.
             outputs = model(image[np.newaxis], training=False)
             boxes, scores = outputs["box_encodings"], ops.sigmoid(outputs["logits"])
             found.append(Outputs(*(ops.convert_to_numpy(part)[0] for part in (boxes, scores))))
-        return found
-    finally:
-        model.set_mode(before)
+    return found
 
 
 def network_outputs(network: bytes, images: Sequence[Array]) -> list[Outputs]:

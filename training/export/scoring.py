@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from detops import Options, postprocess
 from detops.evaluation import CocoMetrics, score_detections
+from detops.postprocessing import Detections
+from training.evaluation import coco_results
 from training.export.running import FileRunner
 
 Array = NDArray[Any]
@@ -29,19 +31,9 @@ def score(
     truth = source.ground_truth()
     results: list[dict[str, Any]] = []
     for image, entry in zip(pictures(source, image_size), truth["images"], strict=True):
-        boxes, classes, scores, count = (part[0] for part in detect(image))
-        size = np.array([entry["height"], entry["width"]] * 2, np.float64)
-        corners = np.clip(boxes, 0, 1) * size
-        for slot in range(int(count)):
-            ymin, xmin, ymax, xmax = corners[slot].tolist()
-            results.append(
-                {
-                    "image_id": entry["id"],
-                    "category_id": truth["categories"][int(classes[slot])]["id"],
-                    "bbox": [xmin, ymin, max(xmax - xmin, 0.0), max(ymax - ymin, 0.0)],
-                    "score": float(scores[slot]),
-                }
-            )
+        boxes, *others = detect(image)
+        found = Detections(np.clip(boxes, 0, 1), *others)
+        results += coco_results(found, 0, entry, truth["categories"])
     return score_detections(truth, results)
 
 

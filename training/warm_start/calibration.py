@@ -52,13 +52,10 @@ def calibrate_batch_norm(model: Any, images: Any, keep: Iterable[Any] = ()) -> N
         block.moving_mean.assign(mean.astype(np.float32))
         block.moving_variance.assign(variance.astype(np.float32))
 
-    phase = model.phase
-    mode = phase.mode
-    phase.set_mode("float")
-    phase.measure = measure
-    try:
-        # Called and not predicted: the blocks have to see values.
-        model(keras.ops.convert_to_tensor(images), training=False)
-    finally:
-        phase.measure = None
-        phase.set_mode(mode)
+    with model.phase.in_mode("float"):
+        model.phase.measure = measure
+        try:
+            # Called and not predicted: the blocks have to see values.
+            model(keras.ops.convert_to_tensor(images), training=False)
+        finally:
+            model.phase.measure = None
