@@ -15,9 +15,9 @@ from colour_model import ColourModel, picture
 from detops.cli import main
 from detops.cli.bench import Timing, cpu_name
 from detops.cli.comparison import compare_answers
-from detops.cli.trial import random_inputs
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
+from detops.random_inputs import random_inputs
 from model_builder import PostprocessModel, default_options, random_case
 
 pytest.importorskip("ai_edge_litert")

@@ -16,8 +16,9 @@ from flatbuffers import flexbuffers
 import detops
 from colour_model import ColourModel
 from detops.cli import main
-from detops.cli.trial import random_inputs, try_invoke
+from detops.cli.trial import try_invoke
 from detops.model_file import ModelFile
+from detops.random_inputs import random_inputs
 from model_builder import PostprocessModel, default_options, schema
 
 ROWS = 12

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where annotated pictures go, and how they get there whole."""
+"""Annotated pictures: how they are drawn, where they go, and how they get there whole."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detops.detector import Detection
+from detops.drawing import draw_detections
 from detops.whole_file import replacing
 
 if TYPE_CHECKING:
@@ -70,6 +72,19 @@ def _names_in(folder: Path, images: Sequence[Path]) -> list[Path]:
         taken.add(name.lower())
         paths.append(folder / name)
     return paths
+
+
+def annotated(
+    picture: Image.Image, found: Sequence[Detection], labels: Sequence[str]
+) -> Image.Image:
+    """A copy of a picture with what was found in it."""
+    return draw_detections(
+        picture,
+        [detection.box for detection in found],
+        [detection.class_index for detection in found],
+        [detection.score for detection in found],
+        labels,
+    )
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

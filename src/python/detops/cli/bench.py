@@ -18,12 +18,13 @@ from detops.cli.hazards import HEAP, THREADS, find_hazards
 from detops.cli.json_output import print_document
 from detops.cli.side_by_side import Timing, cpu_name, median_ratio, time_in_turn
 from detops.cli.table import column_widths, format_row, printable
-from detops.cli.trial import feed, make_interpreter, random_inputs, runtime_name, try_invoke
+from detops.cli.trial import ready_interpreter, runtime_name, try_invoke
 from detops.detector import ImageInput, load_image
 from detops.model_file import ModelFile
 from detops.nodes.facts import NodeFacts, read_nodes
 from detops.nodes.faults import find_faults
 from detops.options import OP_NAME
+from detops.random_inputs import random_inputs
 
 
 def add_command(commands: Any) -> None:
@@ -112,12 +113,9 @@ def _reason_against_stock(
 
 
 def _prepared(args: argparse.Namespace, name: str, arrays: list[NDArray[Any]]) -> Any:
-    interpreter = make_interpreter(
-        args.model, stock=name == "stock", runtime=args.runtime, threads=args.threads
+    return ready_interpreter(
+        args.model, arrays, stock=name == "stock", runtime=args.runtime, threads=args.threads
     )
-    feed(interpreter, arrays)
-    interpreter.invoke()
-    return interpreter
 
 
 def _versions(args: argparse.Namespace) -> dict[str, str]:

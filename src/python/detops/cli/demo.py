@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from detops.cli import arguments
-from detops.cli.annotated import annotated_paths, save_picture
+from detops.cli.annotated import annotated, annotated_paths, save_picture
 from detops.cli.comparison import compare_answers
 from detops.cli.json_output import print_document
 from detops.cli.side_by_side import Timing, cpu_name, median_ratio, time_in_turn
 from detops.cli.table import column_widths, format_row, printable
-from detops.cli.trial import feed, make_interpreter, runtime_name
+from detops.cli.trial import ready_interpreter, runtime_name
 from detops.detector import Detection, Detector, ImageInput, load_image
-from detops.drawing import draw_detections
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 
@@ -60,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     with resources.as_file(resources.files("detops") / "models" / _MODEL) as model:
         detector = Detector(model, runtime=args.runtime)
         found = detector.detect(picture)
-        save_picture(_annotated(picture, found, detector.labels), out)
+        save_picture(annotated(picture, found, detector.labels), out)
         differences, timings = _against_stock(model, picture, args)
     if args.json:
         _print_json(args, found, out, differences, timings)
@@ -80,31 +79,18 @@ def _cat() -> Image.Image:
     return Image.fromarray(cat)
 
 
-def _annotated(
-    picture: Image.Image, found: list[Detection], labels: tuple[str, ...]
-) -> Image.Image:
-    return draw_detections(
-        picture,
-        [detection.box for detection in found],
-        [detection.class_index for detection in found],
-        [detection.score for detection in found],
-        labels,
-    )
-
-
 def _against_stock(
     model: Path, picture: Image.Image, args: argparse.Namespace
 ) -> tuple[list[str], dict[str, Timing]]:
     """What the answers differ in, and if nothing, how long each takes."""
     file = ModelFile.read(model)
     frame: NDArray[Any] = ImageInput.of(file.subgraphs[0], None, None, None).array(picture)
-    interpreters = {}
-    for name in ("stock", "detops"):
-        interpreters[name] = make_interpreter(
-            str(model), stock=name == "stock", runtime=args.runtime, threads=1
+    interpreters = {
+        name: ready_interpreter(
+            str(model), [frame], stock=name == "stock", runtime=args.runtime, threads=1
         )
-        feed(interpreters[name], [frame])
-        interpreters[name].invoke()
+        for name in ("stock", "detops")
+    }
     differences = compare_answers(read_nodes(file), interpreters["stock"], interpreters["detops"])
     return differences, {} if differences else time_in_turn(interpreters, args.runs)
 

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from detops.cli import arguments
-from detops.cli.annotated import PICTURE_SUFFIXES, annotated_paths, save_picture
+from detops.cli.annotated import PICTURE_SUFFIXES, annotated, annotated_paths, save_picture
 from detops.cli.json_output import print_document
 from detops.cli.progress import Progress
 from detops.cli.table import column_widths, format_row, one_line, printable
 from detops.detector import DEFAULT_THRESHOLD, Detection, Detector, load_image
-from detops.drawing import draw_detections
 
 _HEADERS = ("image", "label", "score", "box (ymin, xmin, ymax, xmax)")
 _NOTHING = "-"
@@ -178,14 +177,7 @@ def _detect_one(detector: Detector, image: Path, out: Path | None, limit: int | 
         found = detector.detect(picture)[:limit]
         result.size, result.detections = picture.size, tuple(found)
         if out is not None:
-            drawn = draw_detections(
-                picture,
-                [detection.box for detection in found],
-                [detection.class_index for detection in found],
-                [detection.score for detection in found],
-                detector.labels,
-            )
-            save_picture(drawn, out)
+            save_picture(annotated(picture, found, detector.labels), out)
             result.annotated = out
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
         result.error = one_line(error) or type(error).__name__

@@ -14,11 +14,12 @@ from detops.cli.describe import quantity
 from detops.cli.hazards import find_hazards
 from detops.cli.json_output import print_document
 from detops.cli.table import format_wrapped, printable
-from detops.cli.trial import Outcome, random_inputs, try_invoke
+from detops.cli.trial import Outcome, try_invoke
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 from detops.nodes.faults import Finding, find_faults, unchecked_inputs
 from detops.options import OP_NAME
+from detops.random_inputs import random_inputs
 
 _HEADERS = ("where", "got, expected", "stock", "detops")
 

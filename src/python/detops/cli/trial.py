@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 import detops
 from detops.interpreter import runtime_module
-from detops.model_file import Subgraph
 
 _START = "from detops.cli.trial import answer; answer()"
 # Before the answer, since a runtime may print as well.
@@ -75,6 +74,16 @@ def make_interpreter(model: str, *, stock: bool, runtime: str | None, threads: i
     return detops.Interpreter(model, runtime=runtime, num_threads=threads)
 
 
+def ready_interpreter(
+    model: str, arrays: Sequence[NDArray[Any]], *, stock: bool, runtime: str | None, threads: int
+) -> Any:
+    """An interpreter that was invoked once, and has its answers."""
+    interpreter = make_interpreter(model, stock=stock, runtime=runtime, threads=threads)
+    feed(interpreter, arrays)
+    interpreter.invoke()
+    return interpreter
+
+
 def feed(interpreter: Any, arrays: Sequence[NDArray[Any]]) -> None:
     """Allocates the tensors and sets the inputs, resized to the arrays where they differ."""
     details = interpreter.get_input_details()
@@ -84,26 +93,6 @@ def feed(interpreter: Any, arrays: Sequence[NDArray[Any]]) -> None:
     interpreter.allocate_tensors()
     for detail, array in zip(details, arrays, strict=True):
         interpreter.set_tensor(detail["index"], array)
-
-
-def random_inputs(graph: Subgraph, seed: int = 0) -> list[NDArray[Any]]:
-    """Inputs for a graph: any byte, or floats in [0, 1).
-
-    Raises:
-      ValueError: an input has a type without random numbers, such as string.
-    """
-    rng = np.random.default_rng(seed)
-    arrays: list[NDArray[Any]] = []
-    for tensor in (graph.tensors[index] for index in graph.inputs):
-        if tensor.dtype.startswith("float") and hasattr(np, tensor.dtype):
-            arrays.append(rng.random(tensor.shape).astype(tensor.dtype))
-        elif tensor.dtype in ("uint8", "int8", "int16", "int32", "int64"):
-            narrow = np.iinfo("int8" if tensor.dtype != "uint8" else "uint8")
-            values = rng.integers(narrow.min, narrow.max + 1, tensor.shape)
-            arrays.append(values.astype(tensor.dtype))
-        else:
-            raise ValueError(f"input {tensor.name!r} has type {tensor.dtype}, expected numbers")
-    return arrays
 
 
 # ---------------------------------------------------------------------------------------------

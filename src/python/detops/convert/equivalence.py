@@ -15,6 +15,7 @@ from detops.interpreter import Interpreter
 from detops.model_file import ModelFile, Operator, Subgraph, Tensor
 from detops.options import Options
 from detops.postprocessing import postprocess
+from detops.random_inputs import random_inputs
 
 _ROLES = ("boxes", "classes", "scores", "number of detections")
 _FRAMES = 2
@@ -71,8 +72,8 @@ def check_node_results(before: bytes, after: bytes) -> bool:
 
 
 def _inputs_of(model: bytes) -> Frames:
-    file = ModelFile.read(model)
-    return [_random_inputs(file, seed) for seed in range(_FRAMES)]
+    graph = ModelFile.read(model).subgraphs[0]
+    return [random_inputs(graph, seed) for seed in range(_FRAMES)]
 
 
 def _run_edited(model: bytes, inputs: Frames) -> Frames:
@@ -86,9 +87,10 @@ def _run(model: bytes, inputs: Frames, tensors: Sequence[int]) -> Frames:
     """The values of some tensors for each frame, with detops."""
     interpreter = Interpreter(model_content=model)
     interpreter.allocate_tensors()
+    places = ModelFile.read(model).subgraphs[0].inputs
     found = []
     for arrays in inputs:
-        for index, array in zip(ModelFile.read(model).subgraphs[0].inputs, arrays, strict=True):
+        for index, array in zip(places, arrays, strict=True):
             interpreter.set_tensor(index, array)
         interpreter.invoke()
         found.append([np.array(interpreter.get_tensor(index)) for index in tensors])
@@ -150,18 +152,3 @@ def _scale_and_zero_point(tensor: Tensor) -> tuple[float, int] | None:
     if tensor.dtype == "float32" or tensor.quantization is None:
         return None
     return tensor.quantization.scales[0], (*tensor.quantization.zero_points, 0)[0]
-
-
-def _random_inputs(model: ModelFile, seed: int) -> list[NDArray[Any]]:
-    graph: Subgraph = model.subgraphs[0]
-    rng = np.random.default_rng(seed)
-    return [_random_array(rng, graph.tensors[index]) for index in graph.inputs]
-
-
-def _random_array(rng: np.random.Generator, tensor: Tensor) -> NDArray[Any]:
-    if tensor.dtype == "float32":
-        return rng.random(tensor.shape, np.float32)
-    if tensor.dtype not in ("uint8", "int8"):
-        raise ValueError(f"input {tensor.name!r} has type {tensor.dtype}, expected numbers")
-    limits = np.iinfo(tensor.dtype)
-    return rng.integers(limits.min, limits.max + 1, tensor.shape, tensor.dtype)
