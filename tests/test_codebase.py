@@ -14,8 +14,8 @@ import pytest
 import detops
 
 ROOT = Path(__file__).parent.parent
-SUFFIXES = {".py", ".pyi", ".cc", ".h", ".inc", ".txt", ".toml", ".cmake"}
-FOLDERS = ("src", "tests", "third_party", "benchmarks", "examples")
+SUFFIXES = {".py", ".pyi", ".cc", ".c", ".h", ".hpp", ".inc", ".txt", ".toml", ".cmake"}
+FOLDERS = ("src", "tests", "third_party", "benchmarks", "examples", "cmake")
 LIBRARY_BYTES = 150_000
 
 
@@ -75,7 +75,7 @@ def test_one_version() -> None:
     assert detops.__version__ == stated[1]
 
 
-def test_only_the_plugin_is_exported() -> None:
+def test_only_the_public_interface_is_exported() -> None:
     nm = shutil.which("nm")
     library = detops.delegate_path()
     if nm is None or library.suffix != ".so":
@@ -84,7 +84,10 @@ def test_only_the_plugin_is_exported() -> None:
         [nm, "-D", "--defined-only", str(library)], capture_output=True, text=True, check=True
     )
     names = {line.split()[-1] for line in listed.stdout.splitlines()}
-    assert names == {"tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"}
+    header = (ROOT / "src/cc/include/detops/detops.h").read_text()
+    public = set(re.findall(r"DETOPS_API [^;]*?\b(detops_\w+)\(", header))
+    assert len(public) > 15
+    assert names == public | {"tflite_plugin_create_delegate", "tflite_plugin_destroy_delegate"}
 
 
 def test_the_library_is_small(tmp_path: Path) -> None:

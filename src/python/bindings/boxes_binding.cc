@@ -8,7 +8,7 @@
 
 #include "arrays.h"
 #include "bindings.h"
-#include "kernels/box_coder.h"
+#include "kernels/box_decoding.h"
 #include "kernels/iou.h"
 #include "kernels/kernel_set.h"
 #include "kernels/nms.h"
@@ -20,34 +20,22 @@ namespace {
 using FloatArray = py::array_t<float, py::array::c_style>;
 using IntArray = py::array_t<int32_t, py::array::c_style>;
 
+// Raises what the op would say of these tensors.
 py::array_t<float> DecodeBoxes(const py::array& encodings, const py::array& anchors,
                                const py::tuple& scales, const py::object& encoding_quantization,
                                const py::object& anchor_quantization) {
   const TensorView encodings_in(encodings, encoding_quantization);
   const TensorView anchors_in(anchors, anchor_quantization);
-  Options options;
-  options.y_scale = py::cast<float>(scales[0]);
-  options.x_scale = py::cast<float>(scales[1]);
-  options.h_scale = py::cast<float>(scales[2]);
-  options.w_scale = py::cast<float>(scales[3]);
-  const py::ssize_t batch = encodings.shape(0);
-  const py::ssize_t count = encodings.shape(1);
-  const py::ssize_t columns = encodings.shape(2);
-  BoxCoder coder;
-  if (!coder.Prepare(options, encodings_in.desc(), anchors_in.desc())) {
-    throw std::bad_alloc();
-  }
-  py::array_t<float> boxes({batch, count, py::ssize_t{4}});
-  auto* out = reinterpret_cast<Box*>(boxes.mutable_data());
-  const auto* in = static_cast<const char*>(encodings_in.data());
-  const py::ssize_t image_bytes = count * columns * encodings.itemsize();
+  const float values[4] = {py::cast<float>(scales[0]), py::cast<float>(scales[1]),
+                           py::cast<float>(scales[2]), py::cast<float>(scales[3])};
+  BoxDecoding decoding;
+  FaultList faults;
+  if (!decoding.Prepare(values, encodings_in.desc(), anchors_in.desc(), &faults)) Raise(faults);
+  py::array_t<float> boxes({encodings.shape(0), encodings.shape(1), py::ssize_t{4}});
+  float* out = boxes.mutable_data();
   {
     const py::gil_scoped_release unlocked;
-    for (py::ssize_t image = 0; image < batch; ++image) {
-      for (py::ssize_t i = 0; i < count; ++i) {
-        out[image * count + i] = coder.Decode(in + image * image_bytes, anchors_in.data(), i);
-      }
-    }
+    decoding.Run(encodings_in.data(), anchors_in.data(), out);
   }
   return boxes;
 }

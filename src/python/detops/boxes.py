@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from detops import _core
 from detops.arrays import Quantization, as_float32, as_quantization, as_tensor
-from detops.options import Options
 
 _MAX_BOXES = 2**31 - 1
 
@@ -56,9 +55,7 @@ def decode_boxes(
     box_q = as_quantization("box_quantization", box_quantization)
     anchor_q = as_quantization("anchor_quantization", anchor_quantization)
     batch = encodings if encodings.ndim == 3 else encodings[np.newaxis]
-    y, x, h, w = _as_scales(scales)
-    _check_decoding(batch, anchor_rows, (y, x, h, w), box_q, anchor_q)
-    boxes = _core.decode_boxes(batch, anchor_rows, (y, x, h, w), box_q, anchor_q)
+    boxes = _core.decode_boxes(batch, anchor_rows, _as_scales(scales), box_q, anchor_q)
     if clip:
         np.clip(boxes, 0.0, 1.0, out=boxes)
     return boxes if encodings.ndim == 3 else boxes[0]
@@ -72,34 +69,6 @@ def _as_scales(scales: Any) -> tuple[float, float, float, float]:
     if len(values) != 4:
         raise ValueError(f"scales has {len(values)} entries, expected 4 (y, x, h, w)")
     return values[0], values[1], values[2], values[3]
-
-
-def _check_decoding(
-    encodings: NDArray[Any],
-    anchors: NDArray[Any],
-    scales: tuple[float, float, float, float],
-    box_quantization: Quantization | None,
-    anchor_quantization: Quantization | None,
-) -> None:
-    """The op's own checks, on a problem whose other parts are in order."""
-    y, x, h, w = scales
-    options = Options(num_classes=1, y_scale=y, x_scale=x, h_scale=h, w_scale=w)
-    batch, rows = encodings.shape[:2]
-    faults = _core.check(
-        options,
-        _describe(encodings, box_quantization),
-        ("float32", [batch, rows, 1], [], 0),
-        _describe(anchors, anchor_quantization),
-    )
-    if faults:
-        kind = TypeError if all(name == "dtype" for name, _ in faults) else ValueError
-        raise kind("; ".join(message for _, message in faults))
-
-
-def _describe(array: NDArray[Any], quantization: Quantization | None) -> _core.Description:
-    name = array.dtype.name if array.dtype.isnative else array.dtype.str
-    scales = [] if quantization is None else [quantization[0]]
-    return name, list(array.shape), scales, 0 if quantization is None else quantization[1]
 
 
 def iou(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float32]:
