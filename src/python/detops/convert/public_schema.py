@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
+
+from numpy.typing import NDArray
 
 _SCHEMAS = ("ai_edge_litert.schema_py_generated", "tensorflow.lite.python.schema_py_generated")
 _QUANTIZATION_KINDS = ("<f4", "<i8")
 _ALIGNMENT = 16
+_WIDE_ALIGNMENT = 64
 
 
 def flatbuffers_module(name: str = "flatbuffers") -> Any:
@@ -39,7 +43,7 @@ def tflite_schema() -> Any:
     raise ImportError('no TFLite schema is installed: pip install "detops[litert]"')
 
 
-def model_builder(size: int) -> Any:
+def model_builder(size: int, wide: Sequence[NDArray[Any]] = ()) -> Any:
     """A flatbuffers.Builder for models.
 
     The generated code forgets that the schema aligns the data of buffers to 16 bytes; this aligns
@@ -49,17 +53,21 @@ def model_builder(size: int) -> Any:
     Args:
       size: about how many bytes the model has; from there the builder grows by doubling, and not
         beyond 1 GB.
+      wide: arrays among the data, told by identity, that are aligned to 64 bytes.
     """
 
     class ModelBuilder(flatbuffers_module().Builder):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__(size)
             self._written: dict[tuple[str, bytes], int] = {}
+            self._alignment = _ALIGNMENT
 
         def StartVector(self, size: int, count: int, alignment: int) -> Any:
-            return super().StartVector(size, count, _ALIGNMENT if size == 1 else alignment)
+            return super().StartVector(size, count, self._alignment if size == 1 else alignment)
 
         def CreateNumpyVector(self, array: Any) -> Any:
+            is_wide = any(array is other for other in wide)
+            self._alignment = _WIDE_ALIGNMENT if is_wide else _ALIGNMENT
             # No other vectors: a program that edits a file in place may change, say, the outputs of
             # the graph, and must not change those of a node.
             if array.dtype.str not in _QUANTIZATION_KINDS:
