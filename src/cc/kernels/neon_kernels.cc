@@ -30,15 +30,15 @@ struct Floats {
     return Bits(vcgeq_f32(values, threshold));
   }
   static unsigned Bits(uint32x4_t lanes) {
-    const uint32x4_t weights = {1, 2, 4, 8};
-    return vaddvq_u32(vandq_u32(lanes, weights));
+    constexpr uint32_t kWeights[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(lanes, vld1q_u32(kWeights)));
   }
   static float MaxLane(Vector values) { return vmaxvq_f32(values); }
 };
 
 inline uint64_t ByteBits(uint8x16_t lanes) {
-  const uint8x16_t weights = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-  const uint8x16_t bits = vandq_u8(lanes, weights);
+  constexpr uint8_t kWeights[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+  const uint8x16_t bits = vandq_u8(lanes, vld1q_u8(kWeights));
   return vaddv_u8(vget_low_u8(bits)) | static_cast<uint64_t>(vaddv_u8(vget_high_u8(bits))) << 8;
 }
 
