@@ -66,10 +66,14 @@ def write_shards(
         temporary = [stack.enter_context(replacing(path)) for path in (*paths, label_map)]
         for number, path in enumerate(temporary[:-1]):
             first, end = (len(source) * i // count for i in (number, number + 1))
-            with tf.io.TFRecordWriter(str(path)) as writer:
-                for example in source.examples[first:end]:
-                    writer.write(make_example(example, source.labels))
-                    on_image()
+            try:
+                with tf.io.TFRecordWriter(str(path)) as writer:
+                    for example in source.examples[first:end]:
+                        writer.write(make_example(example, source.labels))
+                        on_image()
+            except tf.errors.OpError as error:
+                # TensorFlow's own, and no OSError: a full disk, a folder that is gone.
+                raise OSError(f"{paths[number]} cannot be written: {error.message}") from error
         temporary[-1].write_text(label_map_text(source.labels), encoding="utf-8")
     for path in set(old) - set(paths):
         path.unlink()

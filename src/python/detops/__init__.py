@@ -8,6 +8,8 @@
 Importing this package imports NumPy and nothing else.
 """
 
+# Before what takes time to import.
+from detops import quiet_interrupt  # noqa: F401  # isort: skip
 from detops._core import __version__
 from detops.anchors import multiscale_anchors, ssd_anchors
 from detops.boxes import batched_nms, decode_boxes, iou, nms

@@ -1,0 +1,301 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Disks that fill up, Ctrl-C and kill -9 while commands work: nothing is lost, and they say why.
+
+Every command runs as a process of its own, on real files. A full disk is a file system of one
+megabyte where the tests may mount one, else the system's limit on the size of files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import detops
+
+if sys.platform == "win32":
+    pytest.skip("signals and limits of POSIX", allow_module_level=True)
+
+import resource
+
+pytest.importorskip("ai_edge_litert")
+pytest.importorskip("PIL")
+
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+MODEL = Path(str(detops.__file__)).parent / "models" / "pet_faces.tflite"
+LABEL = "pet face"
+"""What the model finds."""
+ROOM = 150_000
+"""Bytes that fit on the full disk."""
+
+Disk = tuple[Path, Callable[[], None]]
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def _allow_sigint() -> None:
+    # A shell starts background jobs, and with them these tests, with the signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _start(command: list[str], prepare: Callable[[], None]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=prepare,
+    )
+
+
+def _run(command: list[str], prepare: Callable[[], None] = lambda: None) -> tuple[int, str]:
+    with _start(command, prepare) as process:
+        _, error = process.communicate(timeout=300)
+    return process.returncode, error
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Disk]:
+    """A folder with little room, and what a process has to do before it uses it."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM // 1024}k", "tmpfs", str(folder)]
+    mounted = shutil.which("mount") and not subprocess.run(mount, capture_output=True).returncode
+    try:
+        yield folder, (lambda: None) if mounted else _limit
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of noise, whose annotated copy is larger than the full disk."""
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve noisy pictures with one object each."""
+    folder = tmp_path_factory.mktemp("voc")
+    (folder / "images").mkdir()
+    (folder / "xmls").mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(12):
+        pixels = rng.integers(0, 256, (96, 96, 3), np.uint8)
+        pixels[20:60, 20:60] = 230
+        Image.fromarray(pixels).save(folder / "images" / f"{number}.png")
+        (folder / "xmls" / f"{number}.xml").write_text(
+            f"<annotation><filename>{number}.png</filename><size><width>96</width>"
+            f"<height>96</height><depth>3</depth></size><object><name>{LABEL}</name><bndbox>"
+            "<xmin>20</xmin><ymin>20</ymin><xmax>60</xmax><ymax>60</ymax></bndbox></object>"
+            "</annotation>"
+        )
+    return folder
+
+
+def _train(voc: Path, out: Path) -> list[str]:
+    values = {
+        "architecture": "ssd_mobilenet_v1",
+        "depth_multiplier": 0.25,
+        "image_size": 64,
+        "train_data": str(voc),
+        "batch_size": 2,
+        "max_boxes": 4,
+        "steps": 2,
+        "learning_rate": 0.02,
+        "log_every": 1,
+        "checkpoint_every": 1,
+    }
+    config = voc / "config.py"
+    fields = "".join(f"    {name}={value!r},\n" for name, value in values.items())
+    config.write_text(f"from training.config import Config\n\nCONFIG = Config(\n{fields})\n")
+    return ["training.train", str(config), "--out", str(out)]
+
+
+def _needs_training() -> None:
+    for module in ("keras", "tensorflow", "pycocotools", "matplotlib"):
+        pytest.importorskip(module)
+
+
+# ---------------------------------------------------------------------------------------------
+# Full disks
+# ---------------------------------------------------------------------------------------------
+
+WRITERS = {
+    "convert": ("model.tflite", ["detops", "convert", "tidy", "{model}", "--out"]),
+    "detect": ("annotated.png", ["detops", "detect", "{model}", "{photo}", "--out"]),
+    "shards": ("shards/train", ["training.data", "convert", "{voc}"]),
+}
+
+
+def _writer(name: str, folder: Path, photo: Path, voc: Path) -> tuple[Path, list[str]]:
+    file, command = WRITERS[name]
+    out = folder / file
+    values = {"model": str(MODEL), "photo": str(photo), "voc": str(voc)}
+    return out, [*(part.format(**values) for part in command), str(out)]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    full_disk: Disk, photo: Path, voc: Path, name: str
+) -> None:
+    folder, prepare = full_disk
+    _, command = _writer(name, folder, photo, voc)
+    code, error = _run(command, prepare)
+    assert code in (1, 2), error
+    assert re.search(r"No space left on device|File too large", error), error
+    assert "Traceback" not in error
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", ["convert", "detect"])
+def test_what_was_there_survives_a_full_disk(
+    full_disk: Disk, photo: Path, voc: Path, name: str
+) -> None:
+    folder, prepare = full_disk
+    out, command = _writer(name, folder, photo, voc)
+    out.write_bytes(b"the result of yesterday")
+    code, _ = _run(command, prepare)
+    assert code != 0
+    assert out.read_bytes() == b"the result of yesterday"
+    assert list(folder.iterdir()) == [out]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("command", ["inspect", "doctor"])
+def test_a_full_disk_behind_the_output(command: str) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "detops", command, str(MODEL), "--json"],
+            env=_environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.fault
+def test_training_on_a_full_disk_says_so_and_goes_on_elsewhere(
+    full_disk: Disk, voc: Path, tmp_path: Path
+) -> None:
+    _needs_training()
+    folder, prepare = full_disk
+    out = folder / "run"
+    code, error = _run(_train(voc, out), prepare)
+    assert code != 0
+    assert re.search(r"No space left on device|File too large", error), error
+    assert "Traceback" not in error
+    assert not list(out.rglob("*.npz"))
+    # What is there is whole: a run in a copy of the folder goes on, or begins anew.
+    shutil.copytree(out, tmp_path / "run")
+    code, error = _run(_train(voc, tmp_path / "run"))
+    assert code == 0, error
+
+
+# ---------------------------------------------------------------------------------------------
+# Signals
+# ---------------------------------------------------------------------------------------------
+
+
+COMMANDS = {
+    "demo": ["detops", "demo", "--out", "{out}/demo.png"],
+    "detect": ["detops", "detect", "{model}", "{photo}", "--out", "{out}/annotated.png"],
+    "inspect": ["detops", "inspect", "{model}"],
+    "doctor": ["detops", "doctor", "{model}"],
+    "bench": ["detops", "bench", "{model}", "--runs", "100000"],
+    "eval": ["detops", "eval", "{model}", "--voc", "{voc}/xmls", "--images", "{voc}/images"],
+    "convert": ["detops", "convert", "tidy", "{model}", "--out", "{out}/tidy.tflite"],
+    "data inspect": ["training.data", "inspect", "{voc}"],
+    "data convert": ["training.data", "convert", "{voc}", "{out}/shards"],
+    "train": ["training.train", "{config}", "--out", "{out}/run"],
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_ctrl_c_at_any_moment_ends_a_command_quietly(
+    name: str, photo: Path, voc: Path, tmp_path: Path
+) -> None:
+    if name.split()[0] in ("train", "data", "eval"):
+        _needs_training()
+    if name == "demo":
+        pytest.importorskip("skimage")
+    config = _train(voc, tmp_path)[1]
+    values = {"model": str(MODEL), "photo": str(photo), "voc": str(voc), "config": config}
+    # The time of an undisturbed run, up to some seconds, is where the signals fall.
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    command = [part.format(out=whole, **values) for part in COMMANDS[name]]
+    began = time.monotonic()
+    with _start(command, _allow_sigint) as process:
+        try:
+            process.communicate(timeout=8)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    seconds = time.monotonic() - began
+    for fraction in (0.3, 0.6, 0.9):
+        out = tmp_path / f"at {fraction}"
+        out.mkdir()
+        command = [part.format(out=out, **values) for part in COMMANDS[name]]
+        with _start(command, _allow_sigint) as process:
+            time.sleep(seconds * fraction)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=120)
+        # Before a command is imported, Python ends by the signal; a shell tells both as 130.
+        ended = process.returncode in (0, 130, -signal.SIGINT)
+        assert ended, f"at {fraction}: {process.returncode} {error}"
+        assert "Traceback" not in error, f"at {fraction}: {error}"
+        left = [path.name for path in out.rglob("*") if path.name.startswith(".")]
+        assert not left, f"at {fraction}: {left} were left behind"
+
+
+@pytest.mark.fault
+def test_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> None:
+    out = tmp_path / "model.tflite"
+    out.write_bytes(b"the result of yesterday")
+    # Stops where the new bytes are written and not yet renamed.
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from detops.cli import main\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"main(['convert', 'tidy', {str(MODEL)!r}, '--out', {str(out)!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=_environment(), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert out.read_bytes() == b"the result of yesterday"
+    again, error = _run(["detops", "convert", "tidy", str(MODEL), "--out", str(out)])
+    assert again == 0, error
+    assert detops.Interpreter(str(out))
