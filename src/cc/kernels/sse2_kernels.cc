@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The detops authors
 // SPDX-License-Identifier: Apache-2.0
 
+// Empty elsewhere, for builds that list the same files for every processor.
+#if defined(__x86_64__) || defined(_M_X64)
+
 #include <emmintrin.h>
 
 #include "kernels/kept_block_simd.h"
@@ -91,3 +94,5 @@ bool SuppressesSse2(const KeptBlock* blocks, int32_t head, const Box& box, float
 }
 
 }  // namespace detops
+
+#endif
