@@ -14,7 +14,10 @@ import pytest
 import detops
 
 ROOT = Path(__file__).parent.parent
-SUFFIXES = {".py", ".pyi", ".cc", ".c", ".h", ".hpp", ".inc", ".txt", ".toml", ".cmake"}
+SUFFIXES = {
+    *(".py", ".pyi", ".cc", ".c", ".h", ".hpp", ".inc", ".txt", ".toml", ".cmake"),
+    *(".java", ".kt", ".kts", ".modulemap", ".properties", ".swift", ".xml"),
+}
 FOLDERS = ("src", "tests", "third_party", "benchmarks", "examples", "cmake")
 LIBRARY_BYTES = 150_000
 

@@ -15,13 +15,11 @@ extension DetopsDelegate: Delegate {
 /// From a camera frame to detections, with a model that has one square uint8 picture as its input
 /// and ends in the op. Not for use from two threads at once.
 final class FrameDetector {
-    private let delegate: DetopsDelegate
     private let interpreter: Interpreter
     private let side: Int
 
     init(modelPath: String) throws {
-        delegate = try DetopsDelegate()
-        interpreter = try Interpreter(modelPath: modelPath, delegates: [delegate])
+        interpreter = try Interpreter(modelPath: modelPath, delegates: [try DetopsDelegate()])
         try interpreter.allocateTensors()
         side = try interpreter.input(at: 0).shape.dimensions[1]
     }
