@@ -20,7 +20,13 @@ android {
         versionCode = 1
         versionName = "1.0"
         ndk { abiFilters += listOf("arm64-v8a", "armeabi-v7a", "x86_64") }
-        externalNativeBuild { cmake { arguments += "-DANDROID_STL=c++_static" } }
+        externalNativeBuild {
+            cmake {
+                arguments += "-DANDROID_STL=c++_static"
+                // Gradle would build every shared library that CMake knows, detops' own too.
+                targets += "detops_jni"
+            }
+        }
     }
 
     externalNativeBuild { cmake { path = file("src/main/cpp/CMakeLists.txt") } }
