@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Random problems through the public interface. Their outputs have the same bits on every machine,
-// recorded in random_cases.txt by an x86-64 one, and with every instruction set.
+// recorded in random_cases.hashes by an x86-64 one, and with every instruction set.
 //
 // Left out is what the stock op itself rounds differently on 64-bit ARM: there the centre of a box
 // and uint8 scores in blocks of eight are fused multiply-adds. Anchors whose sizes are powers of
