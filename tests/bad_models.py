@@ -178,6 +178,14 @@ def _refused_models() -> dict[str, tuple[PostprocessModel, tuple[str, ...]]]:
         "4 inputs": (with_dtypes(*FLOATS, num_inputs=4), ("4 inputs", "expected 3")),
         "3 outputs": (with_dtypes(*FLOATS, num_outputs=3), ("3 outputs", "expected 4")),
         "5 outputs": (with_dtypes(*FLOATS, num_outputs=5), ("5 outputs", "expected 4")),
+        "boxes and count in one tensor": (
+            with_dtypes(*FLOATS, shared_outputs=(0,)),
+            ("outputs 0 and 3 are one tensor", "expected two"),
+        ),
+        "all outputs in one tensor": (
+            with_dtypes(*FLOATS, shared_outputs=(0, 1, 2)),
+            ("outputs 0 and 1 are one tensor", "expected two"),
+        ),
     }
     for position, name in enumerate(("box_encodings", "scores", "anchors")):
         rows[f"{name} left out"] = (

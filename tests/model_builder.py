@@ -163,6 +163,8 @@ class PostprocessModel:
     options: Mapping[str, Any] | bytes | None = field(default_factory=lambda: default_options(1))
     num_inputs: int = 3
     num_outputs: int = 4
+    shared_outputs: tuple[int, ...] = ()
+    """Outputs of the op that are the tensor of its last output."""
     missing_inputs: tuple[int, ...] = ()
     """Positions of node inputs written as -1, the schema's mark of an optional tensor left out."""
     declared_output_shapes: bool = True
@@ -277,8 +279,9 @@ class PostprocessModel:
             writer.tensor(name, shape, np.dtype(np.float32))
             for name, shape in list(zip(names, shapes, strict=False))[: self.num_outputs]
         ]
+        written = [outputs[-1] if i in self.shared_outputs else t for i, t in enumerate(outputs)]
         operator = writer.operator(
-            schema.BuiltinOperator.CUSTOM, inputs, outputs, custom_code=self.custom_code
+            schema.BuiltinOperator.CUSTOM, inputs, written, custom_code=self.custom_code
         )
         if self.options is not None:
             packed = self.options

@@ -72,6 +72,7 @@ class OpRun {
     return {tensor.data.f, tensor.data.f + tensor.bytes / sizeof(float)};
   }
   TfLiteNode* node() { return &node_; }
+  TfLiteTensor* tensor(size_t i) { return &tensors_[i]; }
   const std::string& errors() const { return errors_; }
 
  private:
@@ -199,6 +200,34 @@ TEST(PostprocessOp, ReportsEveryFault) {
         "anchors has 2 rows, box_encodings has 3"}) {
     EXPECT_NE(run.errors().find(part), std::string::npos) << part << " in " << run.errors();
   }
+}
+
+// The count has 4 bytes; boxes written in its place would end far behind it.
+TEST(PostprocessOp, RefusesOneTensorForTwoOutputs) {
+  OpRun run;
+  SetUsualInputs(&run);
+  run.node()->outputs->data[0] = 6;
+  EXPECT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteError);
+  EXPECT_NE(run.errors().find("outputs 0 and 3 are one tensor, 6, expected two"), std::string::npos)
+      << run.errors();
+
+  OpRun input;
+  SetUsualInputs(&input);
+  input.node()->outputs->data[2] = 1;
+  EXPECT_EQ(input.InitAndPrepare(UsualBlock()), kTfLiteError);
+  EXPECT_NE(input.errors().find("output 2 is the tensor of scores, 1"), std::string::npos)
+      << input.errors();
+}
+
+// Two nodes may write one tensor, and the runtime prepares both before it invokes the first.
+TEST(PostprocessOp, RefusesAnOutputThatShrankSince) {
+  OpRun run;
+  SetUsualInputs(&run);
+  ASSERT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteOk) << run.errors();
+  run.tensor(3)->bytes = 4;
+  EXPECT_EQ(run.Invoke(), kTfLiteError);
+  EXPECT_NE(run.errors().find("output 0 holds 4 bytes, expected 48"), std::string::npos)
+      << run.errors();
 }
 
 TEST(PostprocessOp, RefusesNoOptionsAndMissingTensors) {

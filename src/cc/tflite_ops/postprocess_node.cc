@@ -118,8 +118,28 @@ TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) {
     tensor->type = kTfLiteFloat32;
     const TfLiteStatus status = ResizeTensor(context, tensor, dims, ranks[i]);
     if (status != kTfLiteOk) return status;
+    output_bytes_[i] = sizeof(float) * (i == kBoxesOutput   ? 4 * boxes
+                                        : i == kCountOutput ? images
+                                                            : boxes);
   }
   return kTfLiteOk;
+}
+
+// A tensor that stands for two outputs has the size of one of them, and the larger one would be
+// written past its end.
+void PostprocessNode::CheckOutputsApart(FaultList* faults) const {
+  for (int i = 0; i < kNumOutputs; ++i) {
+    for (int j = 0; j < i; ++j) {
+      if (outputs_[i] != outputs_[j]) continue;
+      faults->Add(Fault::kOutputCount, "outputs %d and %d are one tensor, %d, expected two", j, i,
+                  outputs_[i]);
+    }
+    for (int j = 0; j < kNumInputs; ++j) {
+      if (outputs_[i] != sources_[j].tensor) continue;
+      faults->Add(Fault::kOutputCount, "output %d is the tensor of %s, %d, expected another", i,
+                  kInputNames[j], outputs_[i]);
+    }
+  }
 }
 
 TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
@@ -138,6 +158,8 @@ TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
       faults.Add(Fault::kOutputCount, "output %d is missing", i);
     }
   }
+  if (!faults.empty()) return Report(context, faults);
+  CheckOutputsApart(&faults);
   if (!faults.empty()) return Report(context, faults);
 
   TensorDesc descs[kNumInputs];
@@ -167,8 +189,13 @@ TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
   for (int i = 0; i < kNumOutputs; ++i) {
     const TfLiteTensor& tensor = context->tensors[outputs_[i]];
     outputs[i] = unseen_[i] ? unseen_values_.data() : tensor.data.f;
-    if (outputs[i] == nullptr && tensor.bytes > 0) {
-      context->ReportError(context, "TFLite_Detection_PostProcess: output %d has no memory. ", i);
+    if (unseen_[i] || output_bytes_[i] == 0) continue;
+    // Another node may have given the tensor another size since.
+    if (outputs[i] == nullptr || tensor.bytes < output_bytes_[i]) {
+      context->ReportError(context,
+                           "TFLite_Detection_PostProcess: output %d holds %d bytes, expected %d.",
+                           i, outputs[i] == nullptr ? 0 : static_cast<int>(tensor.bytes),
+                           static_cast<int>(output_bytes_[i]));
       return kTfLiteError;
     }
   }

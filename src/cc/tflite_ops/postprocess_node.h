@@ -17,6 +17,8 @@ namespace detops {
 constexpr int kNumInputs = 3;   // box encodings, scores, anchors
 constexpr int kNumOutputs = 4;  // boxes, classes, scores, count
 constexpr int kScoresInput = 1;
+constexpr int kBoxesOutput = 0;
+constexpr int kCountOutput = 3;
 
 // Where an input of the op is read from.
 struct InputSource {
@@ -57,6 +59,7 @@ class PostprocessNode {
   bool DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs],
                       Shape shapes[kNumInputs], FaultList* faults) const;
   bool Reshape(TfLiteContext* context, int shape_tensor, Shape* shape, TensorDesc* desc) const;
+  void CheckOutputsApart(FaultList* faults) const;
   TfLiteStatus ResizeOutputs(TfLiteContext* context);
 
   Options options_;
@@ -68,6 +71,7 @@ class PostprocessNode {
   bool unseen_[kNumOutputs] = {};
   Buffer<float> unseen_values_;  // where the outputs that nobody sees are written, one over another
   size_t input_bytes_[kNumInputs] = {};
+  size_t output_bytes_[kNumOutputs] = {};
   Postprocessor postprocessor_;
 };
 
