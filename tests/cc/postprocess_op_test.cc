@@ -230,6 +230,15 @@ TEST(PostprocessOp, RefusesAnOutputThatShrankSince) {
       << run.errors();
 }
 
+// The difference of class columns and classes would not be an int.
+TEST(PostprocessOp, RefusesTheLeastNumberOfClasses) {
+  OpRun run;
+  SetUsualInputs(&run);
+  EXPECT_EQ(run.InitAndPrepare(Block({{"num_classes", INT32_MIN}})), kTfLiteError);
+  EXPECT_NE(run.errors().find("num_classes is -2147483648"), std::string::npos) << run.errors();
+  EXPECT_EQ(run.errors().find("class columns"), std::string::npos) << run.errors();
+}
+
 TEST(PostprocessOp, RefusesNoOptionsAndMissingTensors) {
   OpRun run;
   SetUsualInputs(&run);

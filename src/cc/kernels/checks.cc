@@ -144,8 +144,9 @@ void CheckProblem(const Options& options, const TensorDesc& box_encodings, const
   }
   if (scores_ok) {
     shape->class_columns = scores.dims[2];
-    shape->label_offset = shape->class_columns - options.num_classes;
-    if (options.num_classes > 0 && (shape->label_offset < 0 || shape->label_offset > 1)) {
+    // A negative num_classes is a fault already, and the difference may not be an int.
+    if (options.num_classes > 0) shape->label_offset = shape->class_columns - options.num_classes;
+    if (shape->label_offset < 0 || shape->label_offset > 1) {
       faults->Add(
           Fault::kClassColumns,
           "scores has %d class columns, expected num_classes %d or one more for the background",
