@@ -239,6 +239,15 @@ TEST(PostprocessOp, RefusesTheLeastNumberOfClasses) {
   EXPECT_EQ(run.errors().find("class columns"), std::string::npos) << run.errors();
 }
 
+TEST(PostprocessOp, RefusesTypesOfALaterRuntime) {
+  OpRun run;
+  SetUsualInputs(&run);
+  run.tensor(1)->type = static_cast<TfLiteType>(24);
+  EXPECT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteError);
+  EXPECT_NE(run.errors().find("scores has type of an unknown number"), std::string::npos)
+      << run.errors();
+}
+
 TEST(PostprocessOp, RefusesNoOptionsAndMissingTensors) {
   OpRun run;
   SetUsualInputs(&run);

@@ -39,6 +39,8 @@ typedef enum {
   kTfLiteInt8 = 9,
   kTfLiteFloat16 = 10,
   kTfLiteFloat64 = 11,
+  // Runtimes add types. Without a name for a larger number, C++ would not let one be looked at.
+  kTfLiteTypeOfLaterRuntime = 0x7fffffff,
 } TfLiteType;
 
 // Operator codes of the schema, for the ops that the delegate looks at.
