@@ -60,7 +60,10 @@ bool PostprocessNode::Reshape(TfLiteContext* context, int shape_tensor, Shape* s
   const size_t rank = wanted->bytes / sizeof(int32_t);
   if (rank > sizeof(shape->dims) / sizeof(int)) return false;
   int64_t elements = 1;
-  for (int i = 0; i < desc->rank; ++i) elements *= desc->dims[i];
+  for (int i = 0; i < desc->rank; ++i) {
+    elements *= desc->dims[i];
+    if (desc->dims[i] < 0 || elements > INT32_MAX) return false;
+  }
   int64_t known = 1;
   int inferred = -1;
   for (size_t i = 0; i < rank; ++i) {
