@@ -1,0 +1,298 @@
+// SPDX-FileCopyrightText: 2026 The detops authors
+// SPDX-License-Identifier: Apache-2.0
+
+// The delegate on any graph that a runtime would build: DEQUANTIZE, RESHAPE, the op and others,
+// wired at random. What is claimed must not be needed by anybody else, and the kernels that come of
+// it are prepared and invoked.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "fuzz/draws.h"
+#include "fuzz/expect.h"
+#include "fuzz/fuzz_input.h"
+#include "fuzz/option_block.h"
+#include "fuzz/played_tensors.h"
+#include "tflite_ops/delegate.h"
+#include "tflite_ops/postprocess_op.h"
+
+namespace detops {
+namespace fuzz {
+namespace {
+
+using Ints = std::vector<int>;
+
+// Feeds of the op come first, so that random wires meet something that fits.
+constexpr int kTensors = 15;
+constexpr int kAnchors = 6;
+constexpr int kClasses = 3;
+
+struct PlayedNode {
+  TfLiteNode node = {};
+  TfLiteRegistration registration = {};
+  TfLiteDelegateParams params = {};
+};
+
+TfLiteIntArray* Keep(std::vector<TfLiteIntArray*>* arrays, const Ints& values) {
+  arrays->push_back(MakeIntArray(values));
+  return arrays->back();
+}
+
+class PlayedGraph {
+ public:
+  explicit PlayedGraph(FuzzInput* input) : input_(input), tensors_(kTensors) {
+    TfLiteContext* context = tensors_.context();
+    context->GetExecutionPlan = GetExecutionPlan;
+    context->GetNodeAndRegistration = GetNodeAndRegistration;
+    context->PreviewDelegatePartitioning = Preview;
+    context->ReplaceNodeSubsetsWithDelegateKernels = Replace;
+    current_ = this;
+    block_ = OptionBlock(DrawOptions(input, kClasses));
+    if (input->OneIn(16) && !block_.empty()) block_[input->Byte() % block_.size()] = input->Byte();
+    for (int i = 0; i < kTensors; ++i) DrawTensor(i);
+    const int nodes = input->Range(1, 9);
+    for (int i = 0; i < nodes; ++i) AddNode();
+    Ints plan;
+    for (int i = 0; i < nodes; ++i) plan.push_back(i);
+    plan_ = Keep(&arrays_, plan);
+    for (int i = 0; i < kTensors; ++i) is_graph_output_[i] = input->OneIn(8);
+  }
+  ~PlayedGraph() {
+    for (TfLiteIntArray* array : arrays_) std::free(array);
+  }
+  PlayedGraph(const PlayedGraph&) = delete;
+  PlayedGraph& operator=(const PlayedGraph&) = delete;
+
+  void Apply() {
+    TfLiteDelegate* delegate = CreateDelegate();
+    const TfLiteStatus status = delegate->Prepare(tensors_.context(), delegate);
+    const DelegateReport report = ReportOf(delegate);
+    FUZZ_EXPECT(report.postprocess_nodes >= 0 && report.dequantize_nodes >= 0, "a report");
+    // Kernels must not need the delegate.
+    DestroyDelegate(delegate);
+    if (status == kTfLiteOk) RunKernels();
+    FreeKernels();
+  }
+
+ private:
+  struct Kernel {
+    TfLiteRegistration registration;
+    TfLiteNode node = {};
+  };
+
+  void DrawTensor(int i) {
+    const int role = i % 5;
+    const Ints shapes[] = {{1, kAnchors, 4}, {1, kAnchors, kClasses + 1}, {kAnchors, 4}, {3}, {}};
+    Ints dims = shapes[role];
+    const int how = input_->Range(0, 31);
+    if (how == 31) dims.assign(static_cast<size_t>(input_->Range(0, 9)), input_->Range(0, 3));
+    if (how == 30) dims.assign(static_cast<size_t>(input_->Range(3, 8)), 1 << 30);
+    if (how == 29 && dims.size() > 1) std::swap(dims[0], dims[1]);
+    if (how == 28) dims = {kAnchors * 4};
+    const TfLiteType types[] = {kTfLiteFloat32, kTfLiteUInt8, kTfLiteInt8, kTfLiteInt16};
+    const int type = input_->Range(0, 15);
+    PlayedQuantization quantization;
+    quantization.kind =
+        input_->OneIn(16) ? PlayedQuantization::Kind::kNone : PlayedQuantization::Kind::kAffine;
+    quantization.scales.assign(input_->OneIn(16) ? 2 : 1, DrawScale(input_));
+    quantization.zero_points.assign(1, input_->Range(-128, 127));
+    const bool is_shape = role == 3 && !input_->OneIn(16);
+    tensors_.Describe(static_cast<size_t>(i),
+                      is_shape ? kTfLiteInt32 : types[type == 15 ? 3 : type % 3], dims,
+                      quantization);
+    TfLiteTensor& tensor = tensors_[static_cast<size_t>(i)];
+    tensor.allocation_type = is_shape != input_->OneIn(8) ? kTfLiteMmapRo : kTfLiteArenaRw;
+    Fill(i, is_shape);
+  }
+
+  void Fill(int i, bool is_shape) {
+    const size_t bytes = tensors_.Allocate(static_cast<size_t>(i), DrawPlace(input_));
+    TfLiteTensor& tensor = tensors_[static_cast<size_t>(i)];
+    NumberStream stream(static_cast<uint64_t>(i));
+    for (size_t b = 0; b < bytes; ++b) tensor.data.uint8[b] = static_cast<uint8_t>(stream.Next());
+    if (!is_shape) return;
+    const int usual[][3] = {{1, kAnchors, 4}, {1, -1, kClasses + 1}, {1, -1, 4}};
+    const int* shape = usual[input_->Range(0, 2)];
+    for (size_t d = 0; d < std::min<size_t>(3, bytes / sizeof(int)); ++d) {
+      const int dim = input_->OneIn(16) ? static_cast<int>(input_->Word()) : shape[d];
+      std::memcpy(tensor.data.uint8 + d * sizeof(int), &dim, sizeof(dim));
+    }
+  }
+
+  int DrawIndex() { return input_->OneIn(16) ? -1 : input_->Range(0, kTensors - 1); }
+
+  Ints DrawIndices(int usual) {
+    const int count = input_->OneIn(16) ? input_->Range(0, 6) : usual;
+    Ints indices;
+    for (int i = 0; i < count; ++i) indices.push_back(DrawIndex());
+    return indices;
+  }
+
+  void AddNode() {
+    nodes_.push_back(std::unique_ptr<PlayedNode>(new PlayedNode));
+    PlayedNode& played = *nodes_.back();
+    TfLiteRegistration& registration = played.registration;
+    int inputs = 1, outputs = 1;
+    switch (input_->Range(0, 7)) {
+      case 0:
+      case 1:
+      case 2: registration.builtin_code = kTfLiteBuiltinDequantize; break;
+      case 3:
+        registration.builtin_code = kTfLiteBuiltinReshape;
+        inputs = 2;
+        break;
+      case 4:
+      case 5:
+        registration.builtin_code = kTfLiteBuiltinCustom;
+        registration.custom_name = kPostprocessOpName;
+        inputs = 3;
+        outputs = 4;
+        break;
+      case 6:
+        registration.builtin_code = kTfLiteBuiltinCustom;
+        registration.custom_name = input_->OneIn(2) ? kDelegateName : nullptr;
+        break;
+      default: break;
+    }
+    played.node.inputs = Keep(&arrays_, DrawIndices(inputs));
+    played.node.outputs = Keep(&arrays_, DrawIndices(outputs));
+    played.node.custom_initial_data = block_.data();
+    played.node.custom_initial_data_size = static_cast<int>(block_.size());
+    if (registration.custom_name == kDelegateName && input_->OneIn(2)) {
+      played.params.nodes_to_replace = Keep(&arrays_, {DrawIndex() % 3, 0});
+      played.node.builtin_data = &played.params;
+    }
+  }
+
+  // Partitions as a runtime makes them of a list of nodes: stretches of the plan without a gap,
+  // each with the tensors that somebody outside sees.
+  std::vector<TfLiteDelegateParams> Partition(const TfLiteIntArray& claimed) {
+    std::vector<TfLiteDelegateParams> partitions;
+    for (int first = 0; first < claimed.size;) {
+      Ints members = {claimed.data[first++]};
+      while (first < claimed.size && claimed.data[first] == members.back() + 1) {
+        members.push_back(claimed.data[first++]);
+      }
+      TfLiteDelegateParams partition = {};
+      partition.nodes_to_replace = Keep(&arrays_, members);
+      partition.input_tensors = Keep(&arrays_, {});
+      partition.output_tensors = Keep(&arrays_, Leaving(members));
+      partitions.push_back(partition);
+    }
+    return partitions;
+  }
+
+  Ints Leaving(const Ints& members) const {
+    Ints leaving;
+    for (int member : members) {
+      const TfLiteIntArray& outputs = *nodes_[static_cast<size_t>(member)]->node.outputs;
+      for (int i = 0; i < outputs.size; ++i) {
+        if (outputs.data[i] >= 0 && SeenOutside(outputs.data[i], members)) {
+          leaving.push_back(outputs.data[i]);
+        }
+      }
+    }
+    return leaving;
+  }
+
+  bool SeenOutside(int tensor, const Ints& members) const {
+    if (is_graph_output_[tensor]) return true;
+    for (int n = 0; n < static_cast<int>(nodes_.size()); ++n) {
+      if (std::find(members.begin(), members.end(), n) != members.end()) continue;
+      const TfLiteIntArray& inputs = *nodes_[static_cast<size_t>(n)]->node.inputs;
+      if (std::find(inputs.data, inputs.data + inputs.size, tensor) != inputs.data + inputs.size) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void Take(const TfLiteRegistration& registration, const TfLiteIntArray& claimed) {
+    partitions_ = Partition(claimed);
+    for (TfLiteDelegateParams& partition : partitions_) {
+      const Ints members(partition.nodes_to_replace->data,
+                         partition.nodes_to_replace->data + partition.nodes_to_replace->size);
+      for (int member : members) {
+        const PlayedNode& played = *nodes_[static_cast<size_t>(member)];
+        if (played.registration.builtin_code == kTfLiteBuiltinCustom) continue;
+        const int written = played.node.outputs->data[0];
+        FUZZ_EXPECT(!SeenOutside(written, members), "tensor %d of node %d is seen outside", written,
+                    member);
+      }
+      Kernel kernel;
+      kernel.registration = registration;
+      kernel.node.inputs = partition.input_tensors;
+      kernel.node.outputs = partition.output_tensors;
+      kernel.node.user_data =
+          registration.init(tensors_.context(), reinterpret_cast<const char*>(&partition), 0);
+      kernels_.push_back(kernel);
+    }
+  }
+
+  void RunKernels() {
+    for (Kernel& kernel : kernels_) {
+      const TfLiteStatus prepared = kernel.registration.prepare(tensors_.context(), &kernel.node);
+      FUZZ_EXPECT(tensors_.TakeComplaint() == (prepared != kTfLiteOk), "status %d", prepared);
+      if (prepared != kTfLiteOk) continue;
+      const TfLiteStatus invoked = kernel.registration.invoke(tensors_.context(), &kernel.node);
+      FUZZ_EXPECT(tensors_.TakeComplaint() == (invoked != kTfLiteOk), "status %d", invoked);
+    }
+  }
+
+  void FreeKernels() {
+    for (Kernel& kernel : kernels_) {
+      kernel.registration.free(tensors_.context(), kernel.node.user_data);
+    }
+  }
+
+  static TfLiteStatus GetExecutionPlan(TfLiteContext*, TfLiteIntArray** plan) {
+    *plan = current_->plan_;
+    return kTfLiteOk;
+  }
+  static TfLiteStatus GetNodeAndRegistration(TfLiteContext*, int index, TfLiteNode** node,
+                                             TfLiteRegistration** registration) {
+    if (index < 0 || static_cast<size_t>(index) >= current_->nodes_.size()) return kTfLiteError;
+    PlayedNode& played = *current_->nodes_[static_cast<size_t>(index)];
+    *node = &played.node;
+    *registration = &played.registration;
+    return kTfLiteOk;
+  }
+  static TfLiteStatus Preview(TfLiteContext*, const TfLiteIntArray* claimed,
+                              TfLiteDelegateParams** partitions, int* count) {
+    current_->previewed_ = current_->Partition(*claimed);
+    *partitions = current_->previewed_.data();
+    *count = static_cast<int>(current_->previewed_.size());
+    return kTfLiteOk;
+  }
+  static TfLiteStatus Replace(TfLiteContext*, TfLiteRegistration registration,
+                              const TfLiteIntArray* claimed, TfLiteDelegate*) {
+    current_->Take(registration, *claimed);
+    return kTfLiteOk;
+  }
+
+  // The context's own pointer leads to the tensors.
+  static PlayedGraph* current_;
+
+  FuzzInput* input_;
+  PlayedTensors tensors_;
+  std::vector<uint8_t> block_;
+  std::vector<std::unique_ptr<PlayedNode>> nodes_;
+  std::vector<TfLiteIntArray*> arrays_;
+  TfLiteIntArray* plan_ = nullptr;
+  bool is_graph_output_[kTensors] = {};
+  std::vector<TfLiteDelegateParams> previewed_, partitions_;
+  std::vector<Kernel> kernels_;
+};
+
+PlayedGraph* PlayedGraph::current_ = nullptr;
+
+}  // namespace
+}  // namespace fuzz
+}  // namespace detops
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  detops::fuzz::FuzzInput input(data, size);
+  detops::fuzz::PlayedGraph graph(&input);
+  graph.Apply();
+  return 0;
+}
