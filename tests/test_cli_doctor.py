@@ -119,6 +119,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("input_count", {"missing_inputs": (1,)}, "input 1 (scores) is missing"),
     ("output_count", {"num_outputs": 3}, "it has 3 outputs, expected 4"),
     ("output_count", {"num_outputs": 5}, "it has 5 outputs, expected 4"),
+    ("output_count", {"shared_outputs": (0,)}, "outputs 0 and 3 are one tensor"),
 ]
 
 

@@ -193,7 +193,7 @@ def _read_code(table: Table) -> tuple[str, bool]:
     code = max(table.scalar(0, "b", 0), table.scalar(3, "i", 0))
     if code == _CUSTOM:
         return table.string(1), True
-    return _BUILTIN_NAMES[code] if code < len(_BUILTIN_NAMES) else f"BUILTIN_{code}", False
+    return _BUILTIN_NAMES[code] if 0 <= code < len(_BUILTIN_NAMES) else f"BUILTIN_{code}", False
 
 
 def _read_buffer(table: Table) -> NDArray[np.uint8] | None:

@@ -18,6 +18,7 @@ from detops.options import Options
 
 REFUSED = "refuses the model and says this"
 _AT_INVOKE = "fails at invoke"
+_LARGEST = 2**31 - 1
 _STOCK = {
     "option_block": "crashes (SIGSEGV), or reads what is there",
     "option_value": "reads 0 or a cut value",
@@ -89,7 +90,17 @@ def _structure_faults(node: NodeFacts) -> list[tuple[str, str]]:
     for number, tensor in enumerate(node.operator.outputs[: len(OUTPUT_ROLES)]):
         if tensor < 0:
             found.append(("output_count", f"output {number} is missing"))
-    return found
+    return [*found, *_shared_outputs(node.operator.outputs[: len(OUTPUT_ROLES)])]
+
+
+def _shared_outputs(outputs: tuple[int, ...]) -> list[tuple[str, str]]:
+    """Outputs that are one tensor: it has the size of one of them."""
+    return [
+        ("output_count", f"outputs {first} and {second} are one tensor, {tensor}, expected two")
+        for second, tensor in enumerate(outputs)
+        for first in range(second)
+        if outputs[first] == tensor >= 0
+    ]
 
 
 def _constant_faults(node: NodeFacts) -> list[tuple[str, str]]:
@@ -111,6 +122,8 @@ def _stock_text(name: str, text: str, node: NodeFacts) -> str:
         return _stock_on_anchors(name, node)
     if name == "input_count" and text.endswith("is missing"):
         return "fails when it allocates"
+    if name == "output_count" and "are one tensor" in text:
+        return "writes one output over another"
     return _STOCK.get(name, "not known")
 
 
@@ -154,6 +167,8 @@ def _description(item: NodeInput, likely: tuple[int, ...]) -> _core.Description:
     shape = list(likely if item.shape is None else item.shape)
     if len(shape) == len(likely):
         shape = [guess if side == -1 else side for side, guess in zip(shape, likely, strict=True)]
+    # A RESHAPE may infer a side of more than 32 bits, which fits nothing whatever it is exactly.
+    shape = [min(side, _LARGEST) for side in shape]
     quantization = item.source.quantization
     scales, zero_points = (
         ((), ())
@@ -164,5 +179,5 @@ def _description(item: NodeInput, likely: tuple[int, ...]) -> _core.Description:
         )
     )
     # The runtimes keep 32 bits.
-    zero_point = min(max((*zero_points, 0)[0], -(2**31)), 2**31 - 1)
+    zero_point = min(max((*zero_points, 0)[0], -_LARGEST - 1), _LARGEST)
     return item.source.dtype, shape, list(scales), zero_point
