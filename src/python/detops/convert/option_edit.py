@@ -13,14 +13,13 @@ import numpy as np
 
 from detops.convert.equivalence import check_node_results
 from detops.convert.model_edit import ModelEdit, Source, indices, read_source
+from detops.convert.option_values import read_option_values, write_option_values
 from detops.convert.postprocess_node import (
     block_of,
     check_nodes,
     declare_output_shapes,
     only_node,
-    option_block,
 )
-from detops.convert.public_schema import flatbuffers_module
 from detops.options import Options
 
 _KINDS: dict[str, tuple[type[Any], str]] = {
@@ -57,9 +56,8 @@ def set_options(model: Source, *, verify: bool = True, **changes: Any) -> bytes:
     graph, node = only_node(edit)
     block = block_of(node)
     options = Options.from_bytes(block).replace(**values)
-    stored = dict(flatbuffers_module("flatbuffers.flexbuffers").Loads(block))
-    stored.update(values)
-    node.customOptions = np.frombuffer(option_block(stored), np.uint8)
+    stored = {**read_option_values(block), **values}
+    node.customOptions = np.frombuffer(write_option_values(stored), np.uint8)
     if any(len(indices(graph.tensors[index].shape)) for index in indices(node.outputs)):
         declare_output_shapes(graph, node, options)
     result = edit.save()

@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from detops.convert import inserted_nodes
 from detops.convert.equivalence import check_node_results
 from detops.convert.model_edit import ModelEdit, Source, indices, read_source, text_of
+from detops.convert.option_values import write_option_values
 from detops.convert.postprocess_node import (
     OUTPUT_NAMES,
     check_nodes,
     declare_output_shapes,
-    option_block,
     option_values,
 )
 from detops.convert.raw_outputs import OutputKey, RawOutput, are_probabilities, find_roles
@@ -146,7 +146,7 @@ def _feed(edit: ModelEdit, graph: Any, tensor: int, output: RawOutput, *, direct
 def _add_node(edit: ModelEdit, graph: Any, feeds: list[int], options: Options) -> Any:
     outputs = [edit.add_tensor(graph, name, [], "float32") for name in OUTPUT_NAMES]
     node = edit.add_operator(graph, OP_NAME, feeds, outputs)
-    block = option_block(option_values(options))
+    block = write_option_values(option_values(options))
     node.customOptions = np.frombuffer(block, np.uint8)
     declare_output_shapes(graph, node, options)
     return node

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from detops.convert.model_edit import ModelEdit, indices
-from detops.convert.public_schema import flatbuffers_module
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 from detops.nodes.faults import find_faults
@@ -19,11 +18,6 @@ from detops.options import OP_NAME, Options
 OUTPUT_NAMES = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 _NUM_INPUTS = 3
 _LARGEST_SIDE = (1 << 31) - 1
-
-
-def option_block(values: dict[str, Any]) -> bytes:
-    """A flexbuffer map."""
-    return bytes(flatbuffers_module("flatbuffers.flexbuffers").Dumps(values))
 
 
 def option_values(options: Options) -> dict[str, Any]:

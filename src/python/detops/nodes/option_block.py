@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 _WIDTHS = (1, 2, 4, 8)
 
 
@@ -28,7 +30,22 @@ def option_keys(block: bytes) -> list[str]:
         return []
     count = min(_number(block, values - width, width), len(block))
     starts = (_follow(block, keys + i * key_width, key_width) for i in range(count))
-    return [block[at:].split(b"\0", 1)[0].decode("utf-8", "replace") for at in starts if at >= 0]
+    return [key.decode("utf-8", "replace") for key in _texts(block, starts)]
+
+
+def _texts(block: bytes, starts: Iterable[int]) -> Iterator[bytes]:
+    """The keys. Those of a map differ, so together they are hardly longer than the block; where
+    many offsets lead to one long text, the rest is left out."""
+    left = 4 * len(block)
+    for start in starts:
+        if start < 0:
+            continue
+        end = block.find(b"\0", start)
+        end = end if end >= 0 else len(block)
+        left -= end - start + 1
+        if left < 0:
+            return
+        yield block[start:end]
 
 
 def _number(block: bytes, at: int, width: int) -> int:
