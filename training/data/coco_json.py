@@ -9,14 +9,13 @@ the box is left out and counted, and training goes on.
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from detops.evaluation import Skipped
+from detops.evaluation.coco_files import is_finite_number
 from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
 from training.data.problems import Problems
 
@@ -120,7 +119,7 @@ def _box(
         return "box of an unknown picture", f"image_id {image!r}"
     if not isinstance(category, (int, str)) or category not in names:
         return "box without a class", f"category_id {category!r}"
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite_number, box)):
         return "box without its four corners", repr(box)
     x, y, width, height = map(float, box)
     if width <= 0 or height <= 0:
@@ -135,11 +134,8 @@ def _file_name(entry: Any, files: Mapping[Any, Mapping[str, Any]]) -> str:
     return str(files[image]["file_name"]) if known else ""
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
     height, width = entry.get("height"), entry.get("width")
-    known = isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
+    sides = (height, width)
+    known = all(isinstance(s, int) and is_finite_number(s) and s > 0 for s in sides)
     return (height, width) if known else None  # type: ignore[return-value]

@@ -90,6 +90,17 @@ def check_detections(
     return checked
 
 
+def is_finite_number(value: Any) -> bool:
+    """Whether a value of a JSON file is a number that a float64 can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # JSON's whole numbers may have hundreds of digits.
+        return False
+
+
 def _checked_box(
     place: str, entry: Mapping[str, Any], known: Mapping[str, set[Any]]
 ) -> dict[str, Any]:
@@ -108,8 +119,8 @@ def _checked_box(
 
 
 def _number(place: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{place} is {value!r}, expected a finite number")
+    if not is_finite_number(value):
+        raise ValueError(f"{place} is {value!r:.80}, expected a finite number")
     return float(value)
 
 
