@@ -44,8 +44,8 @@ class Target:
     seeds: Callable[[], Sequence[bytes]]
     words: tuple[bytes, ...] = ()
     """What a mutation may put in: words of the format and odd values."""
-    imports: tuple[str, ...] = ("detops",)
-    """Packages whose lines count as coverage."""
+    modules: tuple[str, ...] = ()
+    """What a target imports only when it runs."""
 
 
 def attempt(action: Callable[..., Result], *arguments: Any, **named: Any) -> Result | None:
@@ -323,9 +323,9 @@ TARGETS = {
             check_image_list,
             lambda: [b"a\n# b\nc.png\n"],
             (b"/", b"..", b"\0", b"\xef\xbb\xbf"),
-            ("training.data",),
+            ("training.data.image_list",),
         ),
-        Target("tf_record", check_tf_record, tf_record_seeds, (), ("training.data",)),
+        Target("tf_record", check_tf_record, tf_record_seeds, (), ("training.data.tf_record",)),
     )
 }
 
