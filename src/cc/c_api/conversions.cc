@@ -9,6 +9,27 @@ namespace detops {
 
 static_assert(std::is_same<int32_t, int>::value, "dimensions are passed on as they are");
 
+namespace {
+
+template <typename To, typename From>
+To Copy(const From& options) {
+  To to = {};
+  to.num_classes = options.num_classes;
+  to.max_detections = options.max_detections;
+  to.max_classes_per_detection = options.max_classes_per_detection;
+  to.detections_per_class = options.detections_per_class;
+  to.use_regular_nms = options.use_regular_nms;
+  to.nms_score_threshold = options.nms_score_threshold;
+  to.nms_iou_threshold = options.nms_iou_threshold;
+  to.y_scale = options.y_scale;
+  to.x_scale = options.x_scale;
+  to.h_scale = options.h_scale;
+  to.w_scale = options.w_scale;
+  return to;
+}
+
+}  // namespace
+
 TensorDesc DescOf(const detops_tensor& tensor) {
   TensorDesc desc;
   switch (tensor.type) {
@@ -40,36 +61,8 @@ TensorDesc ScoreDescOf(const detops_tensor& tensor) {
   return desc;
 }
 
-Options OptionsOf(const detops_options& options) {
-  Options result;
-  result.max_detections = options.max_detections;
-  result.max_classes_per_detection = options.max_classes_per_detection;
-  result.detections_per_class = options.detections_per_class;
-  result.num_classes = options.num_classes;
-  result.use_regular_nms = options.use_regular_nms;
-  result.nms_score_threshold = options.nms_score_threshold;
-  result.nms_iou_threshold = options.nms_iou_threshold;
-  result.y_scale = options.y_scale;
-  result.x_scale = options.x_scale;
-  result.h_scale = options.h_scale;
-  result.w_scale = options.w_scale;
-  return result;
-}
+Options OptionsOf(const detops_options& options) { return Copy<Options>(options); }
 
-detops_options OptionsOf(const Options& options) {
-  detops_options result;
-  result.num_classes = options.num_classes;
-  result.max_detections = options.max_detections;
-  result.max_classes_per_detection = options.max_classes_per_detection;
-  result.detections_per_class = options.detections_per_class;
-  result.use_regular_nms = options.use_regular_nms;
-  result.nms_score_threshold = options.nms_score_threshold;
-  result.nms_iou_threshold = options.nms_iou_threshold;
-  result.y_scale = options.y_scale;
-  result.x_scale = options.x_scale;
-  result.h_scale = options.h_scale;
-  result.w_scale = options.w_scale;
-  return result;
-}
+detops_options OptionsOf(const Options& options) { return Copy<detops_options>(options); }
 
 }  // namespace detops

@@ -120,8 +120,8 @@ Options ReadOpOptions(const void* data, size_t size, FaultList* faults) {
   FlexMap map;
   if (const char* error = map.Open(data, size)) {
     faults->Add(Fault::kOptionBlock,
-                "the option block (%llu bytes) is not usable: %s, expected a flexbuffer map", static_cast<unsigned long long>(size),
-                error);
+                "the option block (%llu bytes) is not usable: %s, expected a flexbuffer map",
+                static_cast<unsigned long long>(size), error);
     return options;
   }
   OptionReader reader(map, faults);
