@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from training.models.blocks import Blocks
+from training.models.initial_weights import Normal
 
 BOX_SIZE = 4
 # Every anchor starts as background (Lin et al. 2017, "Focal Loss", section 4.1).
@@ -47,7 +48,7 @@ class BoxPredictor(keras.layers.Layer):  # type: ignore[misc]
 
         def head(count: int, bias: float, name: str) -> list[Any]:
             front = [blocks.depthwise(3, name=f"{name}_dw")] if separable else []
-            normal = keras.initializers.TruncatedNormal(stddev=_DEVIATION)
+            normal = Normal(_DEVIATION, cut=True)
             last = blocks.conv(
                 count,
                 activation=None,

@@ -54,7 +54,8 @@ class Detector(keras.Model):  # type: ignore[misc]
         self.anchors = anchors
         self.image_size = image_size
         self.num_classes = num_classes
-        outputs = self(np.zeros((1, image_size, image_size, 3), np.uint8))
+        # Symbolic: JAX would compile every operation of a first call by itself.
+        outputs = self(keras.KerasTensor((1, image_size, image_size, 3), "uint8"))
         rows = outputs["box_encodings"].shape[1]
         if rows != len(anchors):
             raise ValueError(

@@ -15,6 +15,7 @@ import keras
 from training.models.blocks import Blocks
 from training.models.box_predictor import BOX_SIZE, CLASS_BIAS, predict
 from training.models.conv_block import ConvBlock
+from training.models.initial_weights import Normal
 from training.models.separable import convolution, run
 
 _DEVIATION = 0.01
@@ -121,7 +122,7 @@ def _heads(
             activation=None,
             batch_norm=False,
             observed=False,
-            initializer=keras.initializers.RandomNormal(stddev=_DEVIATION),
+            initializer=Normal(_DEVIATION),
             bias=bias,
             name=f"{name}_level_{level}",
             **shape,
