@@ -213,14 +213,6 @@ def test_images_without_boxes_train(voc: Path, tmp_path: Path) -> None:
     assert 0 < report["losses"]["classification"] < 100
 
 
-def test_a_batch_that_replicas_do_not_divide_is_refused(
-    voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trainer, "replicas", lambda: 4)
-    with pytest.raises(ValueError, match="batch_size is 2, which the 4 replicas do not divide"):
-        trainer.train(_config(voc), tmp_path)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

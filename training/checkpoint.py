@@ -29,7 +29,9 @@ CHANGEABLE = frozenset(
     {
         "checkpoint_every",
         "deterministic",
+        "distribute",
         "evaluate_every",
+        "host_timeout",
         "jit_compile",
         "keep_checkpoints",
         "log_every",

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "configs"
+DISTRIBUTIONS = ("none", "replicas", "tpu", "hosts")
 
 _EXPECTED = {
     "int": "a whole number",
@@ -101,6 +102,14 @@ class Config:
     batch_norm_momentum: float = 0.99
 
     # Execution.
+    distribute: str = "none"
+    """none: one device. replicas: all of this host, GPUs or else the CPU's. tpu: all TPU cores of
+    this host. hosts: all devices of all hosts, each of which runs the same command."""
+    synchronized_batch_norm: bool = True
+    """Batch norm takes the statistics of the whole batch, and a run does not depend on the number
+    of devices; false: each device those of its own images, which saves communication."""
+    host_timeout: int = 100
+    """Seconds without a sign of life after which a host counts as lost."""
     mixed_precision: bool = False
     """bfloat16 activations."""
     jit_compile: bool = False
@@ -252,7 +261,7 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
         (getattr(config, name) < least, f"{name} is {getattr(config, name)}, expected >= {least}")
         for name, least in (
             *((n, 1) for n in ("image_size", "max_boxes", "batch_size", "steps", "log_every")),
-            *((n, 1) for n in ("checkpoint_every", "keep_checkpoints")),
+            *((n, 1) for n in ("checkpoint_every", "keep_checkpoints", "host_timeout")),
             *((n, 0) for n in ("seed", "warmup_steps", "evaluate_every", "weight_decay")),
             *((n, 0) for n in ("warmup_learning_rate", "gradient_clip", "focal_gamma")),
             *((n, 0) for n in ("localization_weight",)),
@@ -283,6 +292,10 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
         (
             config.optimizer not in ("momentum", "adam"),
             f"optimizer is {config.optimizer!r}, expected 'momentum' or 'adam'",
+        ),
+        (
+            config.distribute not in DISTRIBUTIONS,
+            f"distribute is {config.distribute!r}, expected one of {', '.join(DISTRIBUTIONS)}",
         ),
         (
             config.warmup_steps >= config.steps,

@@ -21,31 +21,40 @@ class RunLog:
     """The log of a run. Losses are means over the steps since the line before."""
 
     def __init__(
-        self, folder: Path, *, steps: int, batch_size: int, every: int, stream: TextIO | None = None
+        self,
+        folder: Path,
+        *,
+        steps: int,
+        batch_size: int,
+        every: int,
+        stream: TextIO | None = None,
+        writes: bool = True,
     ) -> None:
         """
         Args:
           folder: of the run; exists.
           every: steps between lines.
           stream: where the console's lines go; None for stderr.
+          writes: of several hosts the first does; the log of another is silent.
         """
         self.metrics = folder / "metrics.jsonl"
         self.step_seconds = 0.0
         """Time in steps so far, without the first of each phase, which compiles."""
         self.timed_steps = 0
         self._steps, self._batch_size, self._every = steps, batch_size, every
+        self._writes = writes
         self._stream = stream or sys.stderr
         self._in_place = self._stream.isatty()
         self._line_length = 0
         self._window: list[dict[str, float]] = []
         self._window_seconds: list[float] = []
-        self._board = _summary_writer(folder / "tensorboard")
+        self._board = _summary_writer(folder / "tensorboard") if writes else None
 
     def go_on_from(self, step: int, state: Mapping[str, Any]) -> None:
         """Takes up a log at a checkpoint: lines of later steps, done but not saved, are dropped."""
         self.step_seconds, self.timed_steps = state["step_seconds"], state["timed_steps"]
         self._window = list(state["window"])
-        if not self.metrics.exists():
+        if not self._writes or not self.metrics.exists():
             return
         lines = [line for line in self.metrics.read_text().splitlines() if _step_of(line) <= step]
         with replacing(self.metrics) as path:
@@ -76,7 +85,7 @@ class RunLog:
             self.timed_steps += 1
             self._window_seconds.append(seconds)
         due = step % self._every == 0 or step == self._steps
-        if due or self._in_place:
+        if self._writes and (due or self._in_place):
             self._show(step, rate)
         if not due:
             return
@@ -107,8 +116,9 @@ class RunLog:
 
     def note(self, text: str) -> None:
         """Writes a line to the console."""
-        self._end_line()
-        print(text, file=self._stream, flush=True)
+        if self._writes:
+            self._end_line()
+            print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
         self._end_line()
@@ -150,6 +160,8 @@ class RunLog:
         return self._batch_size * len(self._window_seconds) / seconds
 
     def _write(self, step: int, record: Mapping[str, float], prefix: str = "") -> None:
+        if not self._writes:
+            return
         names = {f"{prefix}{name}": value for name, value in record.items()}
         with self.metrics.open("a") as file:
             print(json.dumps({"step": step, **names}), file=file)

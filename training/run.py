@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from detops.whole_file import replacing
-from training import checkpoint, schedule
+from training import checkpoint, distribution, replicas, schedule
 from training.config import Config
 from training.progress import RunLog
 from training.report import versions
+from training.run_folder import RunFolder
 
 
 class Run:
     """A run's folder and everything in it that changes as steps are done."""
 
-    def __init__(self, folder: Path, config: Config, detector: Any, labels: Sequence[str]) -> None:
+    def __init__(
+        self, kept: RunFolder, config: Config, detector: Any, labels: Sequence[str]
+    ) -> None:
         """Begins a run or takes one up.
 
         Raises:
           ValueError: the folder has checkpoints of another config, or only damaged ones.
         """
-        self.folder, self.config, self.detector = folder, config, detector
+        self.kept, self.config, self.detector = kept, config, detector
+        folder = self.folder = kept.path
         self.labels = list(labels)
         self.optimizer = schedule.optimizer(config)
         self.optimizer.build(detector.trainable_variables)
@@ -49,15 +53,22 @@ class Run:
                     f"{folder} was trained on the classes {', '.join(saved.state['labels'])}, "
                     f"the data now holds {', '.join(self.labels)}"
                 )
+        _check_same_step(folder, 0 if saved is None else saved.step)
+        self._writes = distribution.host() == 0
         self.log = RunLog(
-            folder, steps=config.steps, batch_size=config.batch_size, every=config.log_every
+            folder,
+            steps=config.steps,
+            batch_size=config.batch_size,
+            every=config.log_every,
+            writes=self._writes,
         )
-        if saved is None:
-            self.log.metrics.unlink(missing_ok=True)
-        else:
+        if saved is not None:
             self._take_up(saved)
-        _write_text(folder / "config.json", json.dumps(config.as_dict(), indent=2) + "\n")
-        _write_text(folder / "labels.txt", "".join(f"{label}\n" for label in self.labels))
+        elif self._writes:
+            self.log.metrics.unlink(missing_ok=True)
+        if self._writes:
+            _write_text(folder / "config.json", json.dumps(config.as_dict(), indent=2) + "\n")
+            _write_text(folder / "labels.txt", "".join(f"{label}\n" for label in self.labels))
 
     @property
     def variables(self) -> list[Any]:
@@ -70,10 +81,12 @@ class Run:
         return self._seconds_before + time.monotonic() - self._began
 
     def save(self) -> None:
-        """Writes a checkpoint of the steps done."""
+        """Writes a checkpoint of the steps done; of several hosts the first does."""
+        if not self._writes:
+            return
         state = {
             "config": self.config.as_dict(),
-            "versions": versions(),
+            "versions": self._versions(),
             "labels": self.labels,
             "seconds": self.seconds,
             "evaluations": self.evaluations,
@@ -82,6 +95,7 @@ class Run:
         }
         folder, keep = self.folder / "checkpoints", self.config.keep_checkpoints
         checkpoint.save(folder, self.done, self.variables, state, keep=keep)
+        self.kept.send()
 
     def _take_up(self, saved: checkpoint.Checkpoint) -> None:
         checkpoint.restore(saved, self.variables)
@@ -92,12 +106,25 @@ class Run:
         self.log.go_on_from(saved.step, saved.state["log"])
         self.log.note(f"going on after step {saved.step} from {saved.path}")
         changed = [
-            f"{name} {old} is now {versions().get(name)}"
+            f"{name} {old} is now {self._versions().get(name)}"
             for name, old in saved.state["versions"].items()
-            if versions().get(name) != old
+            if self._versions().get(name) != old
         ]
         if changed:
             self.log.note(f"not bit for bit as without a stop: {', '.join(changed)}")
+
+    def _versions(self) -> dict[str, str]:
+        # Sums over more or fewer replicas are rounded otherwise.
+        return {**versions(), "replicas": str(replicas.count())}
+
+
+def _check_same_step(folder: Path, step: int) -> None:
+    steps = distribution.from_all_hosts(step)
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"{folder}: the hosts find checkpoints of steps {', '.join(map(str, steps))}, expected "
+            "one folder that all of them see"
+        )
 
 
 def _write_text(path: Path, text: str) -> None:

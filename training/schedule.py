@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+from keras import ops
 
+from training import replicas
 from training.config import Config
 
 
@@ -62,7 +65,7 @@ def optimizer(config: Config) -> Any:
     """A Keras optimiser that clips gradients and, if asked, averages the weights."""
     common = {
         "learning_rate": learning_rate(config),
-        "global_clipnorm": config.gradient_clip or None,
+        "gradient_clip": config.gradient_clip,
         "use_ema": config.ema > 0,
         "ema_momentum": config.ema or 0.99,
     }
@@ -71,16 +74,41 @@ def optimizer(config: Config) -> Any:
     return Momentum(momentum=config.momentum, **common)
 
 
-class _KeepsItsWeights:
-    """Keras ends each `fit` by writing the average over the weights; a run has several of them."""
+class _ClipsTheSum:
+    """What both optimisers do otherwise than Keras's."""
+
+    def __init__(self, *, gradient_clip: float, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.gradient_clip = gradient_clip
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """Clips the norm of the whole batch's gradients.
+
+        Keras clips what each TensorFlow replica has before it adds them up, so that the direction
+        would depend on the number of replicas.
+        """
+        if self.gradient_clip:
+            grads = self._clipped(replicas.total(list(grads)))
+            if replicas.programs() > 1:
+                # Keras adds up what the replicas give it.
+                grads = [grad / replicas.programs() for grad in grads]
+        super().apply(grads, trainable_variables)  # type: ignore[misc]
+
+    def _clipped(self, grads: Sequence[Any]) -> list[Any]:
+        norm = ops.sqrt(sum(ops.sum(ops.square(grad)) for grad in grads))
+        factor = self.gradient_clip / ops.maximum(norm, self.gradient_clip)
+        return [grad * factor for grad in grads]
 
     def finalize_variable_values(self, var_list: Any) -> None:
-        """Leaves the weights as trained; `training.train` swaps them where they are scored."""
+        """Leaves the weights as trained; `training.train` swaps them where they are scored.
+
+        Keras ends each `fit` by writing the average over them; a run has several.
+        """
 
 
-class Momentum(_KeepsItsWeights, keras.optimizers.SGD):  # type: ignore[misc]
+class Momentum(_ClipsTheSum, keras.optimizers.SGD):  # type: ignore[misc]
     """Stochastic gradient descent with momentum."""
 
 
-class Adam(_KeepsItsWeights, keras.optimizers.Adam):  # type: ignore[misc]
+class Adam(_ClipsTheSum, keras.optimizers.Adam):  # type: ignore[misc]
     """Kingma and Ba, "Adam"."""

@@ -6,16 +6,19 @@
 
 CONFIG is the name of a file in training/configs, or the path of such a file. The same command goes
 on where a stopped run was. RUN_DIR gets best.weights.h5 and last.weights.h5, config.json,
-labels.txt, metrics.jsonl, checkpoints/, tensorboard/, report.json and curves.png.
+labels.txt, metrics.jsonl, checkpoints/, tensorboard/, report.json and curves.png. It may be on a
+bucket, gs://BUCKET/RUN, which is then brought up to date with each checkpoint. Of several hosts
+(distribute=hosts) each runs the same command; docs/tpu.md tells how.
 
-Exit codes: 0 trained, 1 a problem while it ran, 2 a wrong command line, config or data set,
-130 Ctrl-C and 143 SIGTERM, after a checkpoint.
+Exit codes: 0 trained, 1 a problem while it ran or another host is lost, 2 a wrong command line,
+config or data set, 130 Ctrl-C and 143 SIGTERM, after a checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
 import threading
@@ -28,13 +31,14 @@ import keras
 import numpy as np
 
 from detops.whole_file import replacing
-from training import evaluation, schedule
+from training import distribution, evaluation, schedule
 from training.config import Config, load_config
 from training.progress import readable_time
 from training.report import machine, metrics_record, versions, write_report
 from training.run import Run
+from training.run_folder import RunFolder, run_folder
 from training.schedule import Phase
-from training.training_model import TERMS, TrainingModel, averaged_weights, replicas
+from training.training_model import TERMS, TrainingModel, averaged_weights
 
 _CALIBRATION_IMAGES = 32
 _SHOWN_IMAGES = 4
@@ -83,7 +87,10 @@ def open_data(config: Config) -> tuple[Any, Any]:
 
 
 def batches(config: Config, source: Any, step: int) -> Any:
-    """An endless tf.data.Dataset whose first batch is that of `step` (from 0) of any run."""
+    """An endless tf.data.Dataset whose first batch is that of `step` (from 0) of any run.
+
+    Of several hosts each has its own rows.
+    """
     from training.data import training_batches
 
     return training_batches(
@@ -93,6 +100,7 @@ def batches(config: Config, source: Any, step: int) -> Any:
         max_boxes=config.max_boxes,
         seed=config.seed,
         start_step=step,
+        rows=distribution.local_rows(config.batch_size),
         flip=config.flip,
         random_crop=config.random_crop,
         photometric=config.photometric,
@@ -115,6 +123,7 @@ def build_model(config: Config, num_classes: int) -> Any:
         per_channel=config.per_channel,
         weight_decay=config.weight_decay,
         batch_norm_momentum=config.batch_norm_momentum,
+        synchronized_batch_norm=config.synchronized_batch_norm,
         anchor_scales=config.anchor_sizes(),
     )
 
@@ -146,8 +155,12 @@ def compile_phase(detector: Any, optimizer: Any, config: Config, phase: Phase) -
     detector.set_mode("quantized" if phase.quantized else "float")
     detector.set_batch_norm_frozen(phase.batch_norm_frozen)
     model = TrainingModel(detector, config)
-    jax = keras.backend.backend() == "jax"
-    model.compile(optimizer=optimizer, jit_compile=config.jit_compile or jax)
+    if keras.backend.backend() == "jax":
+        compiled = True
+    else:
+        # TPUStrategy compiles by itself.
+        compiled = config.jit_compile and config.distribute != "tpu"
+    model.compile(optimizer=optimizer, jit_compile=compiled)
     return model
 
 
@@ -196,8 +209,9 @@ def weights_name(config: Config, phase: Phase) -> str:
 
 
 def _save_weights(detector: Any, path: Path) -> None:
-    with replacing(path) as unfinished:
-        detector.save_weights(unfinished)
+    if distribution.host() == 0:
+        with replacing(path) as unfinished:
+            detector.save_weights(unfinished)
 
 
 # ------------------------------------------------------------------------------------------- loop
@@ -208,6 +222,8 @@ class _Signals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.ending: int | None = None
+        """What all hosts agreed to stop for."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
@@ -221,6 +237,14 @@ class _Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def agreed(self) -> int | None:
+        """The signal for which all hosts stop after this step; each has to ask after each.
+
+        A preemption reaches the hosts at different moments, and a step needs them all.
+        """
+        self.ending = max(distribution.from_all_hosts(self.received or 0)) or None
+        return self.ending
 
     def _receive(self, number: int, frame: Any) -> None:
         del frame
@@ -261,7 +285,7 @@ class _AfterEachStep(keras.callbacks.Callback):  # type: ignore[misc]
         ):
             self._finish_step()
             evaluate(run, self._phase, self._validation)
-        stopped = self._signals.received is not None
+        stopped = self._signals.agreed() is not None
         if at_end or stopped or step % config.checkpoint_every == 0:
             self._finish_step()
             run.save()
@@ -275,13 +299,19 @@ class _AfterEachStep(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _last_saved(run: Run) -> str:
     saved = sorted((run.folder / "checkpoints").glob("step_*.npz"))
-    return f"; the last checkpoint is {saved[-1]}" if saved else "; nothing was saved before"
+    if not saved:
+        return "; nothing was saved before"
+    return f"; the last checkpoint is {run.kept.place}/checkpoints/{saved[-1].name}"
 
 
-def train(config: Config, folder: Path) -> dict[str, Any]:
+def train(config: Config, out: Path | str) -> dict[str, Any]:
     """Trains, or goes on training, until `config.steps` are done.
 
-    It runs under the tf.distribute strategy or keras.distribution of the caller, if there is one.
+    With `distribute=none` it runs under the tf.distribute strategy or keras.distribution of the
+    caller, if there is one.
+
+    Args:
+      out: a folder, or the URL of one on a bucket.
 
     Returns:
       What report.json holds.
@@ -289,12 +319,14 @@ def train(config: Config, folder: Path) -> dict[str, Any]:
     Raises:
       ValueError, OSError: config, data and folder do not fit together.
       FloatingPointError: a loss is not finite; the message names step and term.
+      distribution.HostLost: another host is gone.
       Stopped: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    if config.batch_size % replicas():
-        raise ValueError(
-            f"batch_size is {config.batch_size}, which the {replicas()} replicas do not divide"
-        )
+    with distribution.distributed(config), run_folder(out) as folder:
+        return _train(config, folder)
+
+
+def _train(config: Config, folder: RunFolder) -> dict[str, Any]:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if config.mixed_precision else "float32")
     keras.utils.set_random_seed(config.seed)
@@ -328,21 +360,23 @@ def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
             run.log.note(f"steps {run.done + 1} to {phase.end}: {phase.name}")
             model = compile_phase(run.detector, run.optimizer, config, phase)
             model.fit(
-                batches(config, source, run.done),
+                distribution.for_fit(batches(config, source, run.done), config.batch_size),
                 steps_per_epoch=phase.end - run.done,
                 callbacks=[_AfterEachStep(run, phase, validation, signals)],
                 shuffle=False,
                 verbose=0,
             )
-            if signals.received is not None:
-                raise Stopped(signals.received, run.done)
+            if signals.ending is not None:
+                raise Stopped(signals.ending, run.done)
     with averaged_weights(run.detector, run.optimizer):
         _save_weights(run.detector, run.folder / "last.weights.h5")
         if validation is None:
             _save_weights(run.detector, run.folder / "best.weights.h5")
     report = _report(run)
-    write_report(run.folder, report, phases)
-    run.log.note(f"done in {readable_time(run.seconds)}: {run.folder}")
+    if distribution.host() == 0:
+        write_report(run.folder, report, phases)
+        run.kept.send()
+    run.log.note(f"done in {readable_time(run.seconds)}: {run.kept.place}")
     return report
 
 
@@ -381,7 +415,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN_DIR")
+    parser.add_argument("--out", required=True, metavar="RUN_DIR")
     args = parser.parse_intermixed_args(arguments)
     try:
         train(load_config(args.config, args.overrides), args.out)
@@ -392,13 +426,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except FloatingPointError as error:
         return _fail(error, 1)
+    except distribution.HostLost as error:
+        _fail(error, 1)
+        # The engine would wait for the lost host at exit, and then abort.
+        os._exit(1)
     except (ValueError, OSError, ImportError) as error:
         return _fail(error, 2)
     return 0
 
 
 def _fail(error: Exception, code: int) -> int:
-    print(f"training.train: error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"training.train: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
     return code
 
 

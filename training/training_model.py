@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from training import losses, targets
+from training import distribution, losses, replicas, targets
 from training.config import Config
 
 TERMS = ("localization", "classification", "regularization")
@@ -24,7 +24,8 @@ class LastValue(keras.metrics.Metric):  # type: ignore[misc]
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
-        self.value = self.add_variable((), initializer="zeros", name="value")
+        # Each replica has its own of the same value, and a reader the mean of them.
+        self.value = self.add_variable((), initializer="zeros", aggregation="mean", name="value")
 
     def update_state(self, value: Any) -> None:
         """Takes a float32 scalar."""
@@ -76,46 +77,29 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
             localization_weight=self.config.localization_weight,
             focal_alpha=self.config.focal_alpha,
             focal_gamma=self.config.focal_gamma,
-            num_matches=_sum_of_replicas(ops.sum(wanted["matched"])),
+            num_matches=replicas.total(ops.sum(wanted["matched"])),
         )
         decay = sum((ops.sum(loss) for loss in self.losses), ops.zeros((), "float32"))
-        terms["regularization"] = decay / _tensorflow_replicas()
-        for metric in self.last_values:
-            # Each replica has its own, and reading one adds them up.
-            metric.update_state(terms[metric.name])
+        terms["regularization"] = decay / replicas.programs()
+        of_batch = replicas.total([terms[metric.name] for metric in self.last_values])
+        for metric, value in zip(self.last_values, of_batch, strict=True):
+            metric.update_state(value)
         return sum(terms[name] for name in TERMS)
 
-
-def replicas() -> int:
-    """How many devices share a batch."""
-    distribution = keras.distribution.distribution()
-    if distribution is not None:
-        return int(np.prod(distribution.device_mesh.shape))
-    return _tensorflow_replicas()
-
-
-def _tensorflow_replicas() -> int:
-    # JAX has one program for all devices, whose sums are those of the whole batch already.
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    import tensorflow as tf
-
-    return int(tf.distribute.get_strategy().num_replicas_in_sync)
-
-
-def _sum_of_replicas(value: Any) -> Any:
-    if _tensorflow_replicas() == 1:
-        return value
-    import tensorflow as tf
-
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The terms of the batch."""
+        results = super().compute_metrics(x, y, y_pred, sample_weight)
+        if keras.backend.backend() != "tensorflow" or distribution.hosts() == 1:
+            return results
+        # Keras 3.15 averages what hosts of TensorFlow return over its first axis.
+        return {name: ops.expand_dims(value, 0) for name, value in results.items()}
 
 
 @contextlib.contextmanager
 def averaged_weights(detector: Any, optimizer: Any) -> Iterator[None]:
     """Within it the detector has the averages of its weights, if the optimizer keeps any."""
     variables = detector.trainable_variables
-    if not optimizer.use_ema or not int(optimizer.iterations):
+    if not optimizer.use_ema or not int(ops.convert_to_numpy(optimizer.iterations)):
         yield
         return
     trained = [np.array(ops.convert_to_numpy(variable)) for variable in variables]

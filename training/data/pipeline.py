@@ -31,6 +31,7 @@ def training_batches(
     max_boxes: int = 100,
     seed: int = 0,
     start_step: int = 0,
+    rows: slice = slice(None),
     flip: bool = True,
     random_crop: bool = True,
     photometric: bool = True,
@@ -51,6 +52,7 @@ def training_batches(
       max_boxes: rows of ground truth for each picture; of more than that the largest stay.
       seed: of order and augmentation.
       start_step: the step to begin with.
+      rows: of each batch, those that are wanted; the others are not read.
       flip: mirror half of the pictures.
       random_crop: SSD's random crop.
       photometric: change brightness, contrast, saturation and hue.
@@ -92,8 +94,12 @@ def training_batches(
         return image, pad_boxes(boxes, classes, max_boxes)
 
     order = shuffled_order(len(source), seed=seed, start=start_step * batch_size)
+    if len(range(batch_size)[rows]) < batch_size:
+        steps = order.batch(batch_size, drop_remainder=True)
+        order = steps.map(lambda *step: tuple(part[rows] for part in step)).unbatch()
     samples = order.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return samples.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    samples = samples.batch(len(range(batch_size)[rows]), drop_remainder=True)
+    return samples.prefetch(tf.data.AUTOTUNE)
 
 
 def augment(

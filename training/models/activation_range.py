@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from training import replicas
 from training.models.phase import Phase
 
 # Of the moving averages. Short enough that the runs of a few hundred steps see their own ranges.
@@ -71,7 +72,9 @@ class ActivationRange(keras.layers.Layer):  # type: ignore[misc]
 
     def _observe(self, inputs: Any) -> None:
         low = ops.min(inputs) if self.lowest is None else ops.full((), self.lowest)
-        low, high = ops.minimum(low, 0.0), ops.maximum(ops.max(inputs), 0.0)
+        # Of all replicas: each has a part of the batch.
+        below, above = ops.unstack(replicas.largest(ops.stack([-low, ops.max(inputs)])), 2)
+        low, high = ops.minimum(-below, 0.0), ops.maximum(above, 0.0)
         started = ops.greater(self.maximum - self.minimum, 0.0)
         for variable, seen in ((self.minimum, low), (self.maximum, high)):
             moved = variable + (1.0 - _MOMENTUM) * (seen - variable)

@@ -144,6 +144,7 @@ def build_detector(
     per_channel: bool = False,
     weight_decay: float = 4e-5,
     batch_norm_momentum: float = 0.99,
+    synchronized_batch_norm: bool = True,
     anchor_scales: Sequence[float] = (),
 ) -> Detector:
     """A detector with fresh weights, in float mode, all variables made.
@@ -156,6 +157,7 @@ def build_detector(
       per_channel: weights are quantised with one scale for each output channel.
       weight_decay: factor of the L2 penalty.
       batch_norm_momentum: of the moving averages.
+      synchronized_batch_norm: it takes the statistics of all replicas.
       anchor_scales: of an SSD or PPN, sizes of the anchors in each of its six maps as fractions of
         the image; empty for the published ones.
 
@@ -177,6 +179,7 @@ def build_detector(
         per_channel=per_channel,
         weight_decay=weight_decay,
         batch_norm_momentum=batch_norm_momentum,
+        synchronized_batch_norm=synchronized_batch_norm,
     )
     plan = Plan(blocks, num_classes, image_size, depth_multiplier, tuple(anchor_scales))
     return ARCHITECTURES[architecture](plan)

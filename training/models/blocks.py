@@ -20,6 +20,7 @@ class Blocks:
     per_channel: bool = False
     weight_decay: float = 4e-5
     batch_norm_momentum: float = 0.99
+    synchronized_batch_norm: bool = True
 
     def conv(self, filters: int, kernel_size: int = 1, **settings: Any) -> ConvBlock:
         """A convolution; the other settings are those of `ConvBlock`."""
@@ -30,6 +31,7 @@ class Blocks:
             per_channel=self.per_channel,
             weight_decay=self.weight_decay,
             momentum=self.batch_norm_momentum,
+            synchronized=self.synchronized_batch_norm,
             **settings,
         )
 

@@ -16,6 +16,8 @@ import keras
 from keras import ops
 
 from training.models.activation_range import ActivationRange
+from training.models.batch_statistics import batch_statistics
+from training.models.initial_weights import He, Normal
 from training.models.phase import Phase
 
 EPSILON = 1e-3
@@ -49,7 +51,9 @@ class ConvBlock(keras.layers.Layer):  # type: ignore[misc]
       per_channel: one scale for each output channel of the weights; else one for all.
       weight_decay: factor of the L2 penalty of the kernel.
       momentum: of batch norm's moving averages.
-      initializer: of the kernel.
+      synchronized: batch norm takes the statistics of the whole batch where replicas share it; else
+        each replica those of its own rows.
+      initializer: of the kernel; None for that of He et al., of each channel if depthwise.
       bias: the bias starts here; None leaves it out.
       weights_of: the block, built before this one, whose kernel and bias this one uses: the same
         convolution with a batch norm and a range of its own.
@@ -70,7 +74,8 @@ class ConvBlock(keras.layers.Layer):  # type: ignore[misc]
         per_channel: bool = False,
         weight_decay: float = 0.0,
         momentum: float = 0.99,
-        initializer: Any = "he_normal",
+        synchronized: bool = True,
+        initializer: Any = None,
         bias: float | None = 0.0,
         weights_of: ConvBlock | None = None,
         name: str | None = None,
@@ -80,12 +85,11 @@ class ConvBlock(keras.layers.Layer):  # type: ignore[misc]
         self.phase = phase
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.depthwise, self.batch_norm, self.per_channel = depthwise, batch_norm, per_channel
-        self.padding, self.momentum = padding, momentum
+        self.padding, self.momentum, self.synchronized = padding, momentum, synchronized
         self.activation = _ACTIVATIONS[activation]
-        if depthwise and initializer == "he_normal":
-            # Keras would count the inputs of all channels, and a kernel reads one.
-            initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2.0) / kernel_size)
-        self._initializer = keras.initializers.get(initializer)
+        # A depthwise kernel reads one channel; its shape tells of all.
+        usual = Normal(math.sqrt(2.0) / kernel_size) if depthwise else He()
+        self._initializer = usual if initializer is None else initializer
         self._regularizer = keras.regularizers.L2(weight_decay) if weight_decay else None
         self._bias = bias
         # In a function: Keras would take a block that is an attribute for a part of this one.
@@ -163,9 +167,9 @@ class ConvBlock(keras.layers.Layer):  # type: ignore[misc]
 
     def _with_batch_statistics(self, inputs: Any) -> Any:
         plain = ops.cast(self._convolve(inputs, self.kernel), "float32")
-        mean, variance = ops.moments(plain, axes=(0, 1, 2))
-        self._follow(self.moving_mean, mean)
-        self._follow(self.moving_variance, variance)
+        (mean, variance), followed = batch_statistics(plain, synchronized=self.synchronized)
+        self._follow(self.moving_mean, followed[0])
+        self._follow(self.moving_variance, followed[1])
         deviation = ops.sqrt(variance + EPSILON)
         shift = self.beta - self.gamma * mean / deviation
         if not self.phase.quantizes:
