@@ -41,19 +41,20 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Hosts:
-    """Starts both with the same command, as a cluster's scheduler does."""
+    """Starts all with the same command, as a cluster's scheduler does; one is a plain run."""
 
-    def __init__(self, backend: str, values: dict[str, Any], out: Path) -> None:
-        ports = _free_ports(2)
+    def __init__(self, backend: str, values: dict[str, Any], out: Path, count: int = 2) -> None:
+        ports = _free_ports(count)
+        kind = "hosts" if count > 1 else "none"
         self.out = out
         self.processes = [
             tiny_training.start(
-                {**values, "distribute": "hosts", "host_timeout": _LOST_AFTER},
+                {**values, "distribute": kind, "host_timeout": _LOST_AFTER},
                 out,
                 backend=backend,
                 environment=_addresses(backend, ports, number),
             )
-            for number in range(2)
+            for number in range(count)
         ]
 
     def send(self, number: int, to: int, *, after_step: int) -> None:
@@ -111,9 +112,16 @@ def _steps(out: Path) -> list[int]:
 def test_one_of_two_hosts_is_killed_and_comes_back(
     backend: str, pictures: Path, tmp_path: Path
 ) -> None:
-    values = tiny_training.config(pictures, steps=300, quantize_from=-1, checkpoint_every=4)
+    values = tiny_training.config(
+        pictures,
+        steps=300,
+        quantize_from=-1,
+        checkpoint_every=4,
+        validation_data=str(pictures),
+        evaluate_every=3,
+    )
     hosts = Hosts(backend, values, tmp_path / "run")
-    hosts.send(signal.SIGKILL, 1, after_step=2)
+    hosts.send(signal.SIGKILL, 1, after_step=5)
     began = time.monotonic()
     codes, errors = hosts.end()
     # The other one does not wait for ever, and says what to do.
@@ -136,15 +144,9 @@ def test_one_of_two_hosts_is_killed_and_comes_back(
         assert f"stopped after step {steps[-1]}, which is saved" in error
 
     # One host wrote the log; two killed and stopped runs are one that never was.
-    process = tiny_training.start(values, tmp_path / "alone", backend=backend)
-    deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline:
-        log = tmp_path / "alone" / "metrics.jsonl"
-        if log.exists() and len(log.read_text().splitlines()) > len(steps):
-            process.send_signal(signal.SIGTERM)
-            break
-        time.sleep(0.05)
-    process.communicate(timeout=300)
+    alone = Hosts(backend, values, tmp_path / "alone", count=1)
+    alone.send(signal.SIGTERM, 0, after_step=len(steps))
+    assert alone.end()[0] == [128 + signal.SIGTERM]
     expected = [line["loss"] for line in tiny_training.losses(tmp_path / "alone")][: len(steps)]
     found = [line["loss"] for line in tiny_training.losses(tmp_path / "run")]
     assert found == pytest.approx(expected, rel=1e-4)

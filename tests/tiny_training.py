@@ -133,11 +133,12 @@ def start(
 
 
 def losses(out: Path) -> list[dict[str, float]]:
-    """The lines of the log, without what a clock said."""
-    lines = (out / "metrics.jsonl").read_text().splitlines()
+    """The log of the steps, without what a clock said."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [
-        {name: value for name, value in json.loads(line).items() if name != "images_per_second"}
+        {name: value for name, value in line.items() if name != "images_per_second"}
         for line in lines
+        if "loss" in line
     ]
 
 
