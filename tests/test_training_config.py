@@ -75,6 +75,7 @@ def test_values_are_read_as_their_types() -> None:
         ("batch_size=0", "batch_size is 0, expected >= 1"),
         ("momentum=1", "momentum is 1.0, expected 0 <= momentum < 1"),
         ("optimizer=lion", "optimizer is 'lion', expected 'momentum' or 'adam'"),
+        ("distribute=gpus", "distribute is 'gpus', expected one of none, replicas, tpu, hosts"),
         ("warmup_steps=20000", "warmup_steps is 20000, expected less than steps, 20000"),
         ("quantize_from=20000", "quantize_from is 20000, expected less than steps"),
     ],

@@ -61,6 +61,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         return dict(zip(RUNS, pool.map(train, RUNS), strict=True))
 
 
+def _check_same_curve(found: Path, expected: Path) -> None:
+    ours, theirs = _loss_curve(found), _loss_curve(expected)
+    assert ours[:4] == pytest.approx(theirs[:4], rel=2e-6)
+    # Quantised steps: a number on a tie may be rounded to either side.
+    assert ours[4:] == pytest.approx(theirs[4:], rel=2e-4)
+
+
 def _loss_curve(run: Path) -> list[float]:
     curve = [line["loss"] for line in tiny_training.losses(run)]
     assert len(curve) == 6
@@ -82,7 +89,7 @@ def test_every_backend_and_number_of_devices_has_the_same_loss_curve(
     # Float and quantised steps, one after another: also the weights between them are the same.
     expected = _loss_curve(runs["tensorflow"])
     assert max(expected) > 1.01 * min(expected)
-    assert _loss_curve(runs[name]) == pytest.approx(expected, rel=2e-6)
+    _check_same_curve(runs[name], runs["tensorflow"])
 
 
 @pytest.mark.parametrize(
@@ -108,9 +115,9 @@ def test_all_that_is_saved_is_that_of_one_device(runs: dict[str, Path], name: st
 
 
 def test_batch_norm_of_each_device_alone_is_the_same_under_both(runs: dict[str, Path]) -> None:
-    curve = _loss_curve(runs["tensorflow on 2, apart"])
-    assert _loss_curve(runs["jax on 2, apart"]) == pytest.approx(curve, rel=2e-6)
-    assert curve != pytest.approx(_loss_curve(runs["tensorflow"]), rel=1e-4)
+    _check_same_curve(runs["jax on 2, apart"], runs["tensorflow on 2, apart"])
+    together = _loss_curve(runs["tensorflow"])[3]
+    assert abs(_loss_curve(runs["tensorflow on 2, apart"])[3] - together) > 1e-4 * together
 
 
 def test_a_jax_run_goes_on_under_tensorflow(runs: dict[str, Path], tmp_path: Path) -> None:
@@ -125,7 +132,7 @@ def test_a_jax_run_goes_on_under_tensorflow(runs: dict[str, Path], tmp_path: Pat
     assert process.returncode == 0, error
     assert "not bit for bit as without a stop: backend jax is now tensorflow" in error
     curve = [line["loss"] for line in tiny_training.losses(tmp_path / "run")]
-    assert curve == pytest.approx(_loss_curve(runs["jax"])[4:], rel=2e-6)
+    assert curve == pytest.approx(_loss_curve(runs["jax"])[4:], rel=2e-4)
 
 
 def test_a_jax_run_is_exported_by_tensorflow(
@@ -139,10 +146,12 @@ def test_a_jax_run_is_exported_by_tensorflow(
     monkeypatch.setitem(ARCHITECTURES, "tiny", tiny_training.tiny)
     found = []
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    photos = str(runs["jax"].parent / "pictures" / "images")
     for name in ("jax", "tensorflow"):
         out = tmp_path / name
         # The command compares each file with the trained model, and fails if one differs.
-        assert main([str(runs[name]), "--out", str(out), "--kind", "float"]) == 0
+        command = [str(runs[name]), "--out", str(out), "--kind", "float", "--photos", photos]
+        assert main(command) == 0
         found.append(FileRunner((out / "detector_float.tflite").read_bytes())(image))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)

@@ -104,7 +104,9 @@ class Run:
         self.last_losses = saved.state["last_losses"]
         self._seconds_before = saved.state["seconds"]
         self.log.go_on_from(saved.step, saved.state["log"])
-        self.log.note(f"going on after step {saved.step} from {saved.path}")
+        self.log.note(
+            f"going on after step {saved.step} from {self.kept.place}/checkpoints/{saved.path.name}"
+        )
         changed = [
             f"{name} {old} is now {self._versions().get(name)}"
             for name, old in saved.state["versions"].items()
