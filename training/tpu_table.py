@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: 2026 The detops authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles every config for every TPU target and prints the table of docs/tpu.md.
+
+    python -m training.tpu_table RESULTS [--targets v2-8,v5e-8] [--configs A,B] [--print-only]
+
+RESULTS is a file of JSON lines. Pairs that it has an answer for are not compiled again, so the same
+command goes on where a stopped one was. One process for each config, one at a time: a large step
+takes minutes and 10 GB. Everything is compiled in bfloat16, for 90 classes where a config does not
+say how many; of the phases only those that are not a part of another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.config import config_names
+
+TARGETS = ("v2-8", "v5e-8", "v3-8", "v4-8", "v6e-8")
+EXTRA_ROWS = (("retinanet_resnet50_640", ("quantize_from=24000",)),)
+"""Configs with a change: fake quantisation where the published recipe has none."""
+
+_HEADERS = (
+    "config", "batch", "target", "fits", "peak of GiB", "TFLOP a step", "ms a step",
+    "images/s", "hours", "all-reduces", "MB",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code: 1 where a step does not compile or fit."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.tpu_table",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("results", type=Path, metavar="RESULTS")
+    parser.add_argument("--targets", default=",".join(TARGETS), metavar="NAMES")
+    parser.add_argument("--configs", default="", metavar="NAMES", help="(all)")
+    parser.add_argument("--print-only", action="store_true", help="compile nothing")
+    args = parser.parse_args(arguments)
+    targets = args.targets.split(",")
+    configs = args.configs.split(",") if args.configs else []
+    if not args.print_only:
+        for config, overrides in _rows(configs):
+            _compile(args.results, config, overrides, targets)
+    results = _read(args.results)
+    print(markdown(results))
+    return 0 if all(result["target"]["fits"] for result in results) else 1
+
+
+def markdown(results: Sequence[dict[str, Any]]) -> str:
+    """The table: a row for each config and target, in the order of `TARGETS`."""
+    ordered = sorted(results, key=lambda r: (r["row"], TARGETS.index(r["target"]["target"])))
+    rows = [_HEADERS, ("---", "---:", "---", "---", *["---:"] * 7), *map(_cells, ordered)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+    target = result["target"]
+    head = (f"`{result['row']}`", str(result["batch_size"]), target["target"])
+    if not target["fits"]:
+        failed = next(p["failure"] for p in target["phases"] if not p["compiles_and_fits"])
+        return (*head, f"no: {failed['kind']}", *[""] * 7)
+    phase = next(p for p in target["phases"] if p["phase"] == target["costliest_phase"])
+    peak = max(p["peak_bytes"] for p in target["phases"])
+    reduced = phase["collectives"].get("all-reduce", {"count": 0, "bytes": 0})
+    return (
+        *head,
+        "yes",
+        f"{peak / 2**30:.2f} of {phase['hbm_bytes'] / 2**30:.2f}",
+        f"{phase['flops'] / 1e12:.3g}",
+        f"{phase['step_seconds'] * 1e3:,.0f}",
+        f"{phase['images_per_second']:,.0f}",
+        f"{target['hours']:.2f}",
+        str(reduced["count"]),
+        f"{reduced['bytes'] / 1e6:.0f}",
+    )
+
+
+def _rows(configs: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    names = configs or config_names()
+    yield from ((name, ()) for name in names)
+    yield from (row for row in EXTRA_ROWS if row[0] in names)
+
+
+def _row_name(config: str, overrides: Sequence[str]) -> str:
+    return " ".join([config, *overrides])
+
+
+def _compile(path: Path, config: str, overrides: Sequence[str], targets: Sequence[str]) -> None:
+    row = _row_name(config, overrides)
+    done = {r["target"]["target"] for r in _read(path) if r["row"] == row}
+    missing = [target for target in targets if target not in done]
+    if not missing:
+        return
+    print(f"{row}: {', '.join(missing)}", file=sys.stderr, flush=True)
+    command = [sys.executable, "-m", "training.tpu_check", config, *overrides]
+    command += ["mixed_precision=true", "--costliest", "--json"]
+    for target in missing:
+        command += ["--topology", target]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if ended.returncode > 1:
+        raise RuntimeError(f"{row}: training.tpu_check ended with {ended.returncode}")
+    document = json.loads(ended.stdout)
+    with path.open("a") as file:
+        for target in document.pop("targets"):
+            file.write(json.dumps({"row": row, **document, "target": target}) + "\n")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())
