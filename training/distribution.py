@@ -19,6 +19,7 @@ import numpy as np
 
 from training import replicas
 from training.config import Config
+from training.data.share import Share
 
 
 class HostLost(RuntimeError):
@@ -95,17 +96,16 @@ def from_all_hosts(number: int) -> list[int]:
     return [int(value) for value in np.asarray(gathered)]
 
 
-def local_rows(batch_size: int) -> slice:
-    """The rows of a batch that this host reads."""
-    share = batch_size // hosts()
-    return slice(host() * share, (host() + 1) * share)
+def share() -> Share:
+    """The part of each batch that this host reads."""
+    return Share(host(), hosts())
 
 
 def for_fit(rows: Any, batch_size: int) -> Any:
     """This host's rows of each batch, as Keras's `fit` takes them.
 
     Args:
-      rows: a tf.data.Dataset, batches of `local_rows`.
+      rows: a tf.data.Dataset, of each batch this host's `share`.
       batch_size: of all hosts.
     """
     if keras.backend.backend() != "tensorflow" or hosts() == 1:
@@ -113,8 +113,8 @@ def for_fit(rows: Any, batch_size: int) -> Any:
     import tensorflow as tf
 
     strategy = tf.distribute.get_strategy()
-    share = batch_size // strategy.num_replicas_in_sync
-    return strategy.distribute_datasets_from_function(lambda _: rows.rebatch(share))
+    each = batch_size // strategy.num_replicas_in_sync
+    return strategy.distribute_datasets_from_function(lambda _: rows.rebatch(each))
 
 
 def _engine(config: Config) -> Any:

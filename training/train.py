@@ -100,7 +100,7 @@ def batches(config: Config, source: Any, step: int) -> Any:
         max_boxes=config.max_boxes,
         seed=config.seed,
         start_step=step,
-        rows=distribution.local_rows(config.batch_size),
+        share=distribution.share(),
         flip=config.flip,
         random_crop=config.random_crop,
         photometric=config.photometric,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of `python -m training.data`: convert, coco, show, inspect.
+"""The commands of `python -m training.data`: convert, coco, show, inspect, dispatch, work.
 
 Exit codes: 0 all is well, 2 a wrong command line or data that cannot be used, 130 Ctrl-C.
 """
@@ -70,6 +70,8 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_coco(commands)
     _add_show(commands)
     _add_inspect(commands)
+    _add_dispatch(commands)
+    _add_work(commands)
     return parser
 
 
@@ -133,7 +135,33 @@ def _add_inspect(commands: Any) -> None:
     parser.add_argument("--all", action="store_true", help="name every problem, not the first few")
 
 
-def _add_command(
+def _add_dispatch(commands: Any) -> None:
+    parser = _add_plain(
+        commands,
+        "dispatch",
+        _dispatch,
+        "hand out batches to make to the workers of a data service, until stopped",
+        "dispatch --port 5000",
+    )
+    parser.add_argument("--port", type=_positive, default=5000, metavar="N", help="(5000)")
+
+
+def _add_work(commands: Any) -> None:
+    parser = _add_plain(
+        commands,
+        "work",
+        _work,
+        "make batches for a data service, until stopped",
+        "work grpc://10.0.0.2:5000 --address 10.0.0.7:5001 --port 5001",
+    )
+    parser.add_argument("service", metavar="SERVICE", help="the dispatcher's, grpc://HOST:PORT")
+    parser.add_argument("--port", type=_positive, default=0, metavar="N", help="(a free one)")
+    parser.add_argument(
+        "--address", default="", metavar="HOST:PORT", help="by which training reaches it"
+    )
+
+
+def _add_plain(
     commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, example: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
@@ -143,6 +171,14 @@ def _add_command(
         epilog=f"example:\n  {_PROGRAM} {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], text: str, example: str
+) -> argparse.ArgumentParser:
+    parser = _add_plain(commands, name, run, text, example)
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -168,7 +204,6 @@ def _add_command(
         "--single-class", default="", metavar="NAME", help="every box is of this one class"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
-    parser.set_defaults(run=run)
     return parser
 
 
@@ -307,3 +342,21 @@ def _inspect(args: argparse.Namespace) -> None:
         print_document("training.data inspect", document)
         return
     print(summary_text(source, all_problems=args.all))
+
+
+def _dispatch(args: argparse.Namespace) -> None:
+    with _quiet_start():
+        from training.data.service import run_dispatcher
+
+    server = run_dispatcher(args.port)
+    print(f"{server.target}: waiting for workers; Ctrl-C ends it", flush=True)
+    server.join()
+
+
+def _work(args: argparse.Namespace) -> None:
+    with _quiet_start():
+        from training.data.service import run_worker
+
+    server = run_worker(args.service, args.port, args.address)
+    print(f"working for {args.service}; Ctrl-C ends it", flush=True)
+    server.join()

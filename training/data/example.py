@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FRAME_BYTES = 12
+RECORD_FRAME_BYTES = 12
 """Before the content of a TFRecord: its length (8 bytes) and that length's checksum (4 bytes)."""
 
 
@@ -35,13 +35,13 @@ class RecordImage:
         from training.data.tf_example import encoded_image, parse_example
 
         with self.path.open("rb") as file:
-            file.seek(self.offset + _FRAME_BYTES)
+            file.seek(self.offset + RECORD_FRAME_BYTES)
             return encoded_image(parse_example(file.read(self.length)))
 
     @property
     def end(self) -> int:
         """The offset of the next record: a checksum of 4 bytes follows the content."""
-        return self.offset + _FRAME_BYTES + self.length + 4
+        return self.offset + RECORD_FRAME_BYTES + self.length + 4
 
 
 ImageContent = Path | bytes | RecordImage

@@ -1,47 +1,97 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""The decoded pictures of a source, kept in memory where all of them have room."""
+"""The decoded pictures of a source, kept in memory or in a folder."""
 
 from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detops.whole_file import replacing
+from training.data.example import Example, RecordImage
 from training.data.picture import decode_rgb
 from training.data.source import Source
 
 
 class ImageStore:
-    """Decodes pictures by index, each of them once if the whole source fits.
+    """Decodes pictures by index, each of them once if it may keep them.
 
     Pictures may be asked for in any order, so unlike `Dataset.cache` it does not stand between the
-    shuffling and an exact resume. For use from several threads at once.
+    shuffling and an exact resume. For use from several threads at once, and a folder from several
+    processes.
+
+    Args:
+      source: whose pictures.
+      cache_bytes: they are kept in memory if all of them take no more than this.
+      folder: else they are kept there, as files of 3 bytes a pixel; "" to keep none.
+
+    Raises:
+      OSError: the folder cannot be made.
     """
 
-    def __init__(self, source: Source, cache_bytes: int) -> None:
+    def __init__(self, source: Source, cache_bytes: int, folder: str = "") -> None:
         self._examples = source.examples
         self._keep = source.decoded_bytes() <= cache_bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._folder = Path(folder) if folder and not self._keep else None
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """uint8 [height, width, 3].
 
         Raises:
           ValueError: the picture is damaged or not of the size it had when it was opened.
-          OSError: it cannot be read any more.
+          OSError: it cannot be read any more, or not be kept.
         """
         kept = self._kept.get(index)
         if kept is not None:
             return kept
-        example = self._examples[index]
-        try:
-            pixels = decode_rgb(example.encoded())
-        except ValueError as error:
-            raise ValueError(f"{example.image_id}: {error}") from error
-        if pixels.shape[:2] != (example.height, example.width):
-            got = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            expected = f"{example.width} x {example.height}"
-            raise ValueError(f"{example.image_id} has {got} pixels, expected {expected} as before")
+        if self._folder is not None:
+            return _through_folder(self._folder, self._examples[index])
+        pixels = _decoded(self._examples[index])
         if self._keep:
             self._kept[index] = pixels
         return pixels
+
+
+def _through_folder(folder: Path, example: Example) -> NDArray[np.uint8]:
+    # The pixels alone: the source knows the shape, and a file of another size is not this one.
+    path = folder / f"{_key(example)}.rgb"
+    shape = (example.height, example.width, 3)
+    if path.is_file() and path.stat().st_size == np.prod(shape):
+        return np.fromfile(path, np.uint8).reshape(shape)
+    pixels = _decoded(example)
+    # A small data set is asked for the same picture by two threads at once.
+    own = path.with_name(f"{threading.get_ident()}.{path.name}")
+    with replacing(own) as unfinished:
+        pixels.tofile(unfinished)
+    own.replace(path)
+    return pixels
+
+
+def _key(example: Example) -> str:
+    """Of the picture's content, without reading it: a file that changes gets another key."""
+    image = example.image
+    if isinstance(image, bytes):
+        return hashlib.sha256(image).hexdigest()
+    path, place = (image.path, image.offset) if isinstance(image, RecordImage) else (image, 0)
+    status = path.stat()
+    parts = (path.resolve(), place, status.st_size, status.st_mtime_ns)
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+
+
+def _decoded(example: Example) -> NDArray[np.uint8]:
+    try:
+        pixels = decode_rgb(example.encoded())
+    except ValueError as error:
+        raise ValueError(f"{example.image_id}: {error}") from error
+    if pixels.shape[:2] != (example.height, example.width):
+        got = f"{pixels.shape[1]} x {pixels.shape[0]}"
+        expected = f"{example.width} x {example.height}"
+        raise ValueError(f"{example.image_id} has {got} pixels, expected {expected} as before")
+    return pixels

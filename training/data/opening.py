@@ -24,8 +24,15 @@ from training.data.example import Example
 from training.data.image_list import keep_listed
 from training.data.picture import CheckedPicture, check_picture
 from training.data.problems import Problems
+from training.data.share import WHOLE, Share
 from training.data.source import Source
-from training.data.tf_record import find_shards, is_shard, read_tf_records
+from training.data.tf_record import (
+    LABEL_MAP,
+    check_complete,
+    find_shards,
+    is_shard,
+    read_tf_records,
+)
 from training.data.voc_xml import find_annotations, find_images, read_voc_xml
 
 
@@ -39,6 +46,7 @@ def open_source(
     single_class: str = "",
     decode: bool = True,
     progress: bool = False,
+    share: Share = WHOLE,
 ) -> Source:
     """Opens a data set. What cannot be used is left out and reported in `Source.problems`.
 
@@ -57,6 +65,8 @@ def open_source(
       single_class: takes every box for one of this class.
       decode: decode every picture in full now. Without, a truncated one stops the training.
       progress: show on stderr how far it is, where that is a terminal.
+      share: open only a part: of TFRecords every `count`-th shard, the others are not read; else
+        every `count`-th picture.
 
     Raises:
       ValueError: nothing that can be used is there, or the options do not fit; the message says
@@ -65,26 +75,61 @@ def open_source(
     """
     naming = ClassNaming(label_from, single_class)
     where = os.fspath(path)
-    annotations = naming.applied(_read_annotations(where, os.fspath(images), label_from))
+    shards = _shards(where)
+    if shards and not share.is_whole:
+        annotations = _read_shards(shards, share, named=bool(labels or single_class))
+    else:
+        annotations = _read_annotations(where, shards, os.fspath(images), label_from)
+    annotations = naming.applied(annotations)
     names = resolve_labels(labels, annotations.labels)
     if only:
         annotations = keep_listed(annotations, Path(only))
     annotations = _joined(annotations)
+    if not shards:
+        annotations = replace(annotations, images=share.of(annotations.images))
     examples = _examples(annotations, class_numbers(names), decode, progress)
     if not examples:
         skipped = annotations.problems.skipped_images
         first = f", the first one: {skipped[0]}" if skipped else ""
         raise ValueError(f"{where}: no picture can be used{first}")
-    return Source(names, tuple(examples), annotations.problems)
+    return Source(names, tuple(examples), annotations.problems, share)
 
 
-def _read_annotations(where: str, images: str, label_from: str) -> Annotations:
+def _shards(where: str) -> list[Path]:
+    """The TFRecord files that a path or pattern names, or none where it names another data set."""
     path = Path(where)
+    if path.is_dir():
+        return find_shards(path)
+    # Of pathlib's globs none takes a pattern that starts at the root.
+    found = [where] if path.is_file() else sorted(glob.glob(where))  # noqa: PTH207
+    files = [Path(name) for name in found if Path(name).is_file()]
+    return files if all(is_shard(file.name) for file in files) else []
+
+
+def _read_shards(shards: Sequence[Path], share: Share, *, named: bool) -> Annotations:
+    if len(shards) < share.count:
+        raise ValueError(
+            f"there are {len(shards)} shards for {share.count} hosts, expected at least one each"
+        )
+    if not named and not (shards[0].parent / LABEL_MAP).is_file():
+        raise ValueError(
+            f"{shards[0].parent} has no {LABEL_MAP}, expected one, or labels: hosts that read "
+            "different shards could number the classes differently"
+        )
+    annotations = read_tf_records(share.of(shards), complete=False)
+    check_complete(shards, annotations.problems)
+    return annotations
+
+
+def _read_annotations(
+    where: str, shards: Sequence[Path], images: str, label_from: str
+) -> Annotations:
+    path = Path(where)
+    if shards:
+        return read_tf_records(shards)
     if path.suffix.lower() == ".json" and path.is_file():
         return _read_coco(path, images)
     if path.is_dir():
-        if shards := find_shards(path):
-            return read_tf_records(shards)
         if annotations := find_annotations(path):
             folder = Path(images) if images else find_images(annotations, path)
             return read_voc_xml(annotations, folder, class_from_filename=label_from == "file_name")
@@ -95,16 +140,10 @@ def _read_annotations(where: str, images: str, label_from: str) -> Annotations:
             f"{where} holds {len(documents)} .json files and neither .xml files (itself, or in "
             "Annotations or xmls) nor TFRecords, expected one of them"
         )
-    # Of pathlib's globs none takes a pattern that starts at the root.
-    found = [where] if path.is_file() else sorted(glob.glob(where))  # noqa: PTH207
-    shards = [Path(name) for name in found]
-    shards = [shard for shard in shards if shard.is_file()]
-    if not shards:
+    if not path.is_file() and not glob.glob(where):  # noqa: PTH207
         raise FileNotFoundError(f"{where} does not exist")
-    if not all(is_shard(shard.name) for shard in shards):
-        kind = "a .json file, TFRecord shards or a folder"
-        raise ValueError(f"{where} is no data set, expected {kind}")
-    return read_tf_records(shards)
+    kind = "a .json file, TFRecord shards or a folder"
+    raise ValueError(f"{where} is no data set, expected {kind}")
 
 
 def _read_coco(path: Path, images: str) -> Annotations:

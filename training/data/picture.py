@@ -96,17 +96,30 @@ def decode_rgb(content: bytes) -> NDArray[np.uint8]:
     """
     try:
         with tf.device("/CPU:0"):
-            decoded = _decode(content)
+            decoded = decode_content(content)
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"TensorFlow cannot decode it: {error.message}") from error
     pixels: NDArray[np.uint8] = decoded.numpy()
     return pixels
 
 
-def _decode(content: bytes) -> Any:
-    if content.startswith(_JPEG):
-        # TensorFlow's default takes the fast transform, which is off by up to 3.
-        return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+def decode_content(content: Any) -> Any:
+    """uint8 [height, width, 3] of the bytes of a checked picture, or of a string tensor."""
+    if isinstance(content, bytes):
+        return _decode_jpeg(content) if content.startswith(_JPEG) else _decode_other(content)
+    return tf.cond(
+        tf.equal(tf.strings.substr(content, 0, len(_JPEG)), _JPEG),
+        lambda: _decode_jpeg(content),
+        lambda: _decode_other(content),
+    )
+
+
+def _decode_jpeg(content: Any) -> Any:
+    # TensorFlow's default takes the fast transform, which is off by up to 3.
+    return tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_other(content: Any) -> Any:
     return tf.io.decode_image(content, channels=3, expand_animations=False)
 
 

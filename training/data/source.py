@@ -12,6 +12,7 @@ import numpy as np
 
 from training.data.example import Example
 from training.data.problems import Problems
+from training.data.share import WHOLE, Share
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Source:
     """Class i is called labels[i]."""
     examples: tuple[Example, ...]
     problems: Problems = field(default_factory=Problems)
+    share: Share = WHOLE
+    """Which part of the data set this is."""
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -51,11 +51,15 @@ def is_shard(name: str) -> bool:
     return bool(SHARD.fullmatch(name) or _PLAIN.fullmatch(name)) and not name.startswith(".")
 
 
-def read_tf_records(shards: Sequence[Path]) -> Annotations:
+def read_tf_records(shards: Sequence[Path], *, complete: bool = True) -> Annotations:
     """Reads the shards in order; the pictures stay in the files.
 
     A label map beside them, label_map.pbtxt, names the classes; without one they are those that
     occur, in the order of their numbers.
+
+    Args:
+      shards: the files.
+      complete: report shards of their sets that are missing.
 
     Raises:
       ValueError: the label map is malformed.
@@ -65,7 +69,8 @@ def read_tf_records(shards: Sequence[Path]) -> Annotations:
     labels = tuple(read_labels(label_map)) if label_map.is_file() else ()
     found = Annotations([], labels, Problems())
     seen: dict[str, int] = {}
-    _check_complete(shards, found.problems)
+    if complete:
+        check_complete(shards, found.problems)
     for shard in shards:
         for place, record in _records(shard, found.problems):
             _add(found, f"{shard.name}, byte {place.offset}", place, record, seen)
@@ -113,7 +118,8 @@ def _records(shard: Path, problems: Problems) -> Iterator[tuple[RecordImage, byt
         problems.skipped_images.append(Skipped(shard.name, "rest of a damaged shard", detail))
 
 
-def _check_complete(shards: Sequence[Path], problems: Problems) -> None:
+def check_complete(shards: Sequence[Path], problems: Problems) -> None:
+    """Reports the shards that are missing of the sets that others belong to."""
     matches = [match for shard in shards if (match := SHARD.fullmatch(shard.name))]
     for name, count in sorted({(match["set"], match["count"]) for match in matches}):
         present = {int(m["number"]) for m in matches if (m["set"], m["count"]) == (name, count)}
