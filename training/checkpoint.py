@@ -27,7 +27,9 @@ _STATE = "state"
 
 CHANGEABLE = frozenset(
     {
+        "cache_folder",
         "checkpoint_every",
+        "data_service",
         "deterministic",
         "distribute",
         "evaluate_every",

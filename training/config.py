@@ -64,6 +64,10 @@ class Config:
     photometric: bool = True
     zoom_out: bool = False
     """SSD's expansion: pictures shrunk into a larger frame, which makes small objects."""
+    cache_folder: str = ""
+    """Where decoded pictures are kept if memory has no room for all; empty: decoded each time."""
+    data_service: str = ""
+    """Address of a tf.data service that makes batches, grpc://HOST:PORT; empty: this process."""
 
     # Optimisation.
     batch_size: int = 8

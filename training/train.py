@@ -105,6 +105,8 @@ def batches(config: Config, source: Any, step: int) -> Any:
         random_crop=config.random_crop,
         photometric=config.photometric,
         zoom_out=config.zoom_out,
+        cache_folder=config.cache_folder,
+        data_service=config.data_service,
     )
 
 
