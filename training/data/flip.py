@@ -17,7 +17,8 @@ def flip(image: Any, boxes: Any) -> tuple[Any, Any]:
       boxes: float32 [M, 4] ymin, xmin, ymax, xmax as fractions.
     """
     ymin, xmin, ymax, xmax = tf.unstack(boxes, axis=1)
-    return image[:, ::-1], tf.stack([ymin, 1 - xmax, ymax, 1 - xmin], axis=1)
+    # A slice with a negative step takes ten times as long.
+    return tf.reverse(image, [1]), tf.stack([ymin, 1 - xmax, ymax, 1 - xmin], axis=1)
 
 
 def random_flip(image: Any, boxes: Any, seed: Any) -> tuple[Any, Any]:

@@ -139,7 +139,7 @@ def augment(
     """One picture through all that was asked for, and to the network's size.
 
     Each operation has its own draws: switching one off leaves the others as they were. Colours
-    are changed last, where the picture is smallest.
+    are changed where the picture is smallest, and it is mirrored as bytes, which are the least.
 
     Args:
       image: uint8 [H, W, 3].
@@ -156,11 +156,12 @@ def augment(
     if crop:
         image, boxes, classes = random_crop(image, boxes, classes, crop_seed)
     pixels = resize(image, image_size)
-    if flip:
-        pixels, boxes = random_flip(pixels, boxes, flip_seed)
     if photometric:
         pixels = random_photometric(pixels, colour_seed)
-    return to_uint8(pixels), boxes, classes
+    pixels = to_uint8(pixels)
+    if flip:
+        pixels, boxes = random_flip(pixels, boxes, flip_seed)
+    return pixels, boxes, classes
 
 
 def _check(
