@@ -73,26 +73,66 @@ def open_source(
         why.
       OSError: `path`, `images`, `only` or `labels` cannot be read.
     """
+    annotations, names = read_annotations(
+        path,
+        images=images,
+        only=only,
+        labels=labels,
+        label_from=label_from,
+        single_class=single_class,
+        share=share,
+    )
+    examples = _examples(annotations, class_numbers(names), decode, progress)
+    if not examples:
+        skipped = annotations.problems.skipped_images
+        first = f", the first one: {skipped[0]}" if skipped else ""
+        raise ValueError(f"{os.fspath(path)}: no picture can be used{first}")
+    return Source(names, tuple(examples), annotations.problems, share)
+
+
+def read_annotations(
+    path: str | os.PathLike[str],
+    *,
+    images: str | os.PathLike[str] = "",
+    only: str | os.PathLike[str] = "",
+    labels: Sequence[str] | str | Path | None = None,
+    label_from: str = "name",
+    single_class: str = "",
+    share: Share = WHOLE,
+) -> tuple[Annotations, tuple[str, ...]]:
+    """What `open_source` looks at: one entry for each picture, and the names of the classes.
+
+    No picture is read, but those of TFRecords. Arguments and errors are those of `open_source`.
+    """
     naming = ClassNaming(label_from, single_class)
     where = os.fspath(path)
     shards = _shards(where)
-    if shards and not share.is_whole:
-        annotations = _read_shards(shards, share, named=bool(labels or single_class))
+    if shards:
+        found = _read_shards(shards, share, named=bool(labels or single_class))
     else:
-        annotations = _read_annotations(where, shards, os.fspath(images), label_from)
-    annotations = naming.applied(annotations)
+        found = _read_others(where, os.fspath(images), label_from)
+    annotations = naming.applied(found)
     names = resolve_labels(labels, annotations.labels)
     if only:
         annotations = keep_listed(annotations, Path(only))
     annotations = _joined(annotations)
     if not shards:
         annotations = replace(annotations, images=share.of(annotations.images))
-    examples = _examples(annotations, class_numbers(names), decode, progress)
-    if not examples:
-        skipped = annotations.problems.skipped_images
-        first = f", the first one: {skipped[0]}" if skipped else ""
-        raise ValueError(f"{where}: no picture can be used{first}")
-    return Source(names, tuple(examples), annotations.problems, share)
+    return annotations, names
+
+
+def look(
+    image: AnnotatedImage, numbers: dict[str, int], problems: Problems, *, decode: bool = True
+) -> Example | None:
+    """The example of an annotated picture, or None and an entry in `problems`.
+
+    Args:
+      image: as it was annotated.
+      numbers: of the classes, by name.
+      problems: gets what is wrong with picture and boxes.
+      decode: the picture in full.
+    """
+    return _example(image, _checked(image, decode), numbers, problems)
 
 
 def _shards(where: str) -> list[Path]:
@@ -107,6 +147,8 @@ def _shards(where: str) -> list[Path]:
 
 
 def _read_shards(shards: Sequence[Path], share: Share, *, named: bool) -> Annotations:
+    if share.is_whole:
+        return read_tf_records(shards)
     if len(shards) < share.count:
         raise ValueError(
             f"there are {len(shards)} shards for {share.count} hosts, expected at least one each"
@@ -121,12 +163,8 @@ def _read_shards(shards: Sequence[Path], share: Share, *, named: bool) -> Annota
     return annotations
 
 
-def _read_annotations(
-    where: str, shards: Sequence[Path], images: str, label_from: str
-) -> Annotations:
+def _read_others(where: str, images: str, label_from: str) -> Annotations:
     path = Path(where)
-    if shards:
-        return read_tf_records(shards)
     if path.suffix.lower() == ".json" and path.is_file():
         return _read_coco(path, images)
     if path.is_dir():
@@ -171,28 +209,28 @@ def _joined(annotations: Annotations) -> Annotations:
 def _examples(
     annotations: Annotations, numbers: dict[str, int], decode: bool, progress: bool
 ) -> list[Example]:
-    def look(image: AnnotatedImage) -> CheckedPicture | Skipped:
-        try:
-            return check_picture(image.name, image.image, decode=decode)
-        except FileNotFoundError:
-            return Skipped(image.name, "picture not found")
-        except (ValueError, OSError, MemoryError) as error:
-            return Skipped(image.name, "picture not readable", str(error))
-
     examples = []
     shown = Progress(len(annotations.images)) if progress else nullcontext()
     with shown, warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         # Pillow's notices about odd metadata and large pictures, which it reads all the same.
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        for image, picture in zip(
-            annotations.images, pool.map(look, annotations.images), strict=True
-        ):
+        checked = pool.map(lambda image: _checked(image, decode), annotations.images)
+        for image, picture in zip(annotations.images, checked, strict=True):
             example = _example(image, picture, numbers, annotations.problems)
             if example is not None:
                 examples.append(example)
             if isinstance(shown, Progress):
                 shown.step()
     return examples
+
+
+def _checked(image: AnnotatedImage, decode: bool) -> CheckedPicture | Skipped:
+    try:
+        return check_picture(image.name, image.image, decode=decode)
+    except FileNotFoundError:
+        return Skipped(image.name, "picture not found")
+    except (ValueError, OSError, MemoryError) as error:
+        return Skipped(image.name, "picture not readable", str(error))
 
 
 def _example(

@@ -53,15 +53,10 @@ def write_shards(
       OSError: a picture cannot be read, or a file not written.
     """
     count = shards or _shards_for(source)
-    _check(source, name, count)
-    folder.mkdir(parents=True, exist_ok=True)
-    old = sorted(folder.glob(f"{name}-?????-of-?????.tfrecord"))
-    if old and not overwrite:
-        raise ValueError(f"{old[0]} exists: give another name, or --overwrite to replace the set")
+    check_shards(len(source), name, count)
+    old = prepare_folder(folder, name, source.labels, overwrite=overwrite)
     label_map = folder / LABEL_MAP
-    if not overwrite:
-        _check_label_map(label_map, source.labels)
-    paths = [folder / f"{name}-{i:05}-of-{count:05}.tfrecord" for i in range(count)]
+    paths = [shard_path(folder, name, number, count) for number in range(count)]
     with contextlib.ExitStack() as stack:
         temporary = [stack.enter_context(replacing(path)) for path in (*paths, label_map)]
         for number, path in enumerate(temporary[:-1]):
@@ -80,6 +75,30 @@ def write_shards(
     return paths
 
 
+def shard_path(folder: Path, name: str, number: int, count: int) -> Path:
+    """Where a shard of a set is."""
+    return folder / f"{name}-{number:05}-of-{count:05}.tfrecord"
+
+
+def prepare_folder(
+    folder: Path, name: str, labels: Sequence[str], *, overwrite: bool = False
+) -> list[Path]:
+    """Makes a folder for a set, and gives the shards of the same name that are there.
+
+    Raises:
+      ValueError: there are some, or the label map there names other classes, and `overwrite` is
+        not given.
+      OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    old = sorted(folder.glob(f"{name}-?????-of-?????.tfrecord"))
+    if old and not overwrite:
+        raise ValueError(f"{old[0]} exists: give another name, or --overwrite to replace the set")
+    if not overwrite:
+        _check_label_map(folder / LABEL_MAP, labels)
+    return old
+
+
 def label_map_text(labels: Sequence[str]) -> str:
     """A StringIntLabelMap: ids from 1, as `detops.labels.read_labels` takes it."""
     items = [f'item {{\n  id: {i}\n  name: "{_escaped(n)}"\n}}\n' for i, n in enumerate(labels, 1)]
@@ -91,9 +110,14 @@ def _shards_for(source: Source) -> int:
     return min(max(1, math.ceil(source.decoded_bytes() / 8 / SHARD_BYTES)), len(source))
 
 
-def _check(source: Source, name: str, count: int) -> None:
-    if not 1 <= count <= min(len(source), 99_999):
-        raise ValueError(f"shards is {count}, expected 1 to {len(source)}, the number of pictures")
+def check_shards(pictures: int, name: str, count: int) -> None:
+    """Refuses a number of shards or a name that cannot be.
+
+    Raises:
+      ValueError: more shards than pictures or less than one, or a name that is no file's.
+    """
+    if not 1 <= count <= min(pictures, 99_999):
+        raise ValueError(f"shards is {count}, expected 1 to {pictures}, the number of pictures")
     if not name or name != Path(name).name or name.startswith(".") or set(name) & set("*?["):
         raise ValueError(f"name is {name!r}, expected the beginning of a file's name")
 
