@@ -350,6 +350,8 @@ def _train(config: Config, folder: RunFolder) -> dict[str, Any]:
 
 
 def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
+    from training.data.device_prefetch import on_devices
+
     config, phases = run.config, schedule.phases(run.config)
     run.log.note(
         f"{len(source)} images, {len(source.problems)} problems, {len(run.labels)} classes, "
@@ -362,7 +364,9 @@ def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
             run.log.note(f"steps {run.done + 1} to {phase.end}: {phase.name}")
             model = compile_phase(run.detector, run.optimizer, config, phase)
             model.fit(
-                distribution.for_fit(batches(config, source, run.done), config.batch_size),
+                on_devices(
+                    distribution.for_fit(batches(config, source, run.done), config.batch_size)
+                ),
                 steps_per_epoch=phase.end - run.done,
                 callbacks=[_AfterEachStep(run, phase, validation, signals)],
                 shuffle=False,
