@@ -208,11 +208,11 @@ def test_the_table_has_a_row_for_each_pair(tmp_path: Path) -> None:
         "collectives": {"all-reduce": {"count": 3, "bytes": 2_000_000}},
     }
     entry = {"target": "v5e-8", "fits": True, "costliest_phase": "float", "hours": 1.5}
+    head = {"row": "a", "batch_size": 64, "image_size": 320}
     rows = [
-        {"row": "a", "batch_size": 64, "target": {**entry, "phases": [fits]}},
+        {**head, "target": {**entry, "images_per_second": 256.0, "phases": [fits]}},
         {
-            "row": "a",
-            "batch_size": 64,
+            **head,
             "target": {
                 "target": "v2-8",
                 "fits": False,
@@ -221,11 +221,14 @@ def test_the_table_has_a_row_for_each_pair(tmp_path: Path) -> None:
         },
     ]
     results.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    ended = _run("training.tpu_table", str(results), "--print-only")
+    rates = "--rates=300:1000,640:100"
+    ended = _run("training.tpu_table", str(results), "--print-only", rates)
     assert ended.returncode == 1
     first, second = ended.stdout.splitlines()[2:]
     assert first.startswith("| `a` | 64 | v2-8 | no: out of memory |")
-    assert second == ("| `a` | 64 | v5e-8 | yes | 4.00 of 16.00 | 5 | 250 | 256 | 1.50 | 3 | 2 |")
+    assert second == (
+        "| `a` | 64 | v5e-8 | yes | 4.00 of 16.00 | 5 | 250 | 256 | 1.50 | 3 | 2 | 3 |"
+    )
 
 
 # -------------------------------------------------------------------------------- the command line

@@ -3,20 +3,25 @@
 """Compiles every config for every TPU target and prints the table of docs/tpu.md.
 
     python -m training.tpu_table RESULTS [--targets v2-8,v5e-8] [--configs A,B] [--print-only]
+        [--rates 300:243,640:251]
 
 RESULTS is a file of JSON lines. Pairs that it has an answer for are not compiled again, so the same
 command goes on where a stopped one was. One process for each config, one at a time: a large step
 takes minutes and 10 GB. Everything is compiled in bfloat16, for 90 classes where a config does not
 say how many; of the phases only those that are not a part of another one.
+
+--rates are pictures that one host core prepares in a second, by size of the input
+(python -m benchmarks.input_benchmark); with them the table says how many cores a target needs.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,7 @@ EXTRA_ROWS = (("retinanet_resnet50_640", ("quantize_from=24000",)),)
 
 _HEADERS = (
     "config", "batch", "target", "fits", "peak of GiB", "TFLOP a step", "ms a step",
-    "images/s", "hours", "all-reduces", "MB",
+    "images/s", "hours", "all-reduces", "MB", "host cores",
 )  # fmt: skip
 
 
@@ -43,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--targets", default=",".join(TARGETS), metavar="NAMES")
     parser.add_argument("--configs", default="", metavar="NAMES", help="(all)")
     parser.add_argument("--print-only", action="store_true", help="compile nothing")
+    parser.add_argument("--rates", type=_rates, default={}, metavar="SIZE:N,...")
     args = parser.parse_args(arguments)
     targets = args.targets.split(",")
     configs = args.configs.split(",") if args.configs else []
@@ -50,15 +56,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for config, overrides in _rows(configs):
             _compile(args.results, config, overrides, targets)
     results = _read(args.results)
-    print(markdown(results))
+    print(markdown(results, args.rates))
     return 0 if all(result["target"]["fits"] for result in results) else 1
 
 
-def markdown(results: Sequence[dict[str, Any]]) -> str:
-    """The table: a row for each config and target, in the order of `TARGETS`."""
+def markdown(results: Sequence[dict[str, Any]], rates: Mapping[int, float]) -> str:
+    """The table: a row for each config and target, in the order of `TARGETS`.
+
+    Args:
+      results: as the file of results has them.
+      rates: pictures a second of one core, by size of the input; may be empty.
+    """
     ordered = sorted(results, key=lambda r: (r["row"], TARGETS.index(r["target"]["target"])))
-    rows = [_HEADERS, ("---", "---:", "---", "---", *["---:"] * 7), *map(_cells, ordered)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    lines = [_HEADERS, ("---", "---:", "---", "---", *["---:"] * (len(_HEADERS) - 4))]
+    lines += [(*_cells(result), _cores(result, rates)) for result in ordered]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cores(result: dict[str, Any], rates: Mapping[int, float]) -> str:
+    """Host cores that keep the target busy, at the rate of the next larger size measured."""
+    sizes = [size for size in rates if size >= result["image_size"]]
+    rate = result["target"].get("images_per_second")
+    return str(math.ceil(rate / rates[min(sizes)])) if sizes and rate else ""
+
+
+def _rates(text: str) -> dict[int, float]:
+    pairs = [pair.partition(":") for pair in text.split(",")]
+    return {int(size): float(rate) for size, _, rate in pairs}
 
 
 def _cells(result: dict[str, Any]) -> tuple[str, ...]:
@@ -66,7 +90,7 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
     head = (f"`{result['row']}`", str(result["batch_size"]), target["target"])
     if not target["fits"]:
         failed = next(p["failure"] for p in target["phases"] if not p["compiles_and_fits"])
-        return (*head, f"no: {failed['kind']}", *[""] * 7)
+        return (*head, f"no: {failed['kind']}", *[""] * (len(_HEADERS) - 5))
     phase = next(p for p in target["phases"] if p["phase"] == target["costliest_phase"])
     peak = max(p["peak_bytes"] for p in target["phases"])
     reduced = phase["collectives"].get("all-reduce", {"count": 0, "bytes": 0})
