@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The detops authors
 # SPDX-License-Identifier: Apache-2.0
-"""A step of the smaller recipes under XLA in bfloat16, with what has to stay float32."""
+"""A step of the smallest recipe under XLA in bfloat16, with what has to stay float32."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Terms(keras.callbacks.Callback):  # type: ignore[misc]
         self.values = [float(logs[name]) for name in TERMS]
 
 
-@pytest.mark.parametrize("name", ["ssd_mobilenet_v1_ppn_300", "ssdlite_mobilenet_v2_300"])
+@pytest.mark.parametrize("name", ["ssd_mobilenet_v1_ppn_300"])
 @pytest.mark.parametrize("quantized", [False, True])
 def test_a_step_compiles_in_bfloat16(
     bfloat16: None, monkeypatch: pytest.MonkeyPatch, name: str, quantized: bool
@@ -54,11 +54,11 @@ def test_a_step_compiles_in_bfloat16(
     convolve = keras.ops.conv
 
     def note_rounded(inputs: Any, *args: Any, **settings: Any) -> Any:
-        rounded.add(inputs.dtype.name)
+        rounded.add(keras.backend.standardize_dtype(inputs.dtype))
         return fake_quantize(inputs, *args, **settings)
 
     def note_convolved(inputs: Any, *args: Any, **settings: Any) -> Any:
-        convolved.add(inputs.dtype.name)
+        convolved.add(keras.backend.standardize_dtype(inputs.dtype))
         return convolve(inputs, *args, **settings)
 
     config = load_config(
