@@ -193,6 +193,32 @@ def test_phases_that_compile_to_different_steps() -> None:
     assert _phase_names(config, costliest=True) == ["float", "quantized, batch norm frozen"]
 
 
+def test_hours_of_phases_and_of_the_costliest() -> None:
+    pytest.importorskip("keras")
+    from training.tpu.compiled_step import StepReport
+    from training.tpu.hlo_text import Cost
+    from training.tpu_check import document, hours_by_phase, readable
+
+    config = load_config("ssd_mobilenet_v1_quantized_300", ["steps=3600", "quantize_from=3000"])
+    config = config.replace(freeze_batch_norm_from=3300)
+    target = find_target("v2-8")
+
+    def report(phase: str, seconds: float) -> StepReport:
+        cost = Cost(cycles=int(seconds * 700e6))
+        return StepReport(phase, target, 128, 1.0, peak_bytes=1 << 30, flops=1e9, cost=cost)
+
+    names = ("float", "quantized", "quantized, batch norm frozen")
+    reports = [report(name, seconds) for name, seconds in zip(names, (1.0, 4.0, 2.0), strict=True)]
+    assert hours_by_phase(config, reports) == pytest.approx((3000 + 300 * 4 + 300 * 2) / 3600)
+    assert hours_by_phase(config, reports[1:]) is None
+    text = readable("a", config, reports)
+    assert "3,600 steps of the costliest phase (quantized): 4.00 h" in text
+    assert "each phase for its own steps: 1.33 h" in text
+    (entry,) = document("a", config, reports)["targets"]
+    assert entry["hours"] == pytest.approx(4.0)
+    assert entry["images_per_second"] == pytest.approx(32)
+
+
 # ------------------------------------------------------------------------------------------- table
 
 
@@ -306,6 +332,7 @@ def test_a_small_step_compiles_for_a_tpu() -> None:
     assert phase["flops"] > 1e6
     # At least the gradients of all weights are summed over the devices.
     assert phase["collectives"]["all-reduce"]["bytes"] > 100_000
+    assert target["hours_by_phase"] is None  # The float phase was left out.
     assert target["hours"] == pytest.approx(20_000 * phase["step_seconds"] / 3600)
 
 

@@ -18,6 +18,8 @@ not installed, 130 Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -172,6 +174,7 @@ def document(name: str, config: Config, reports: Sequence[StepReport]) -> dict[s
                 "step_seconds": longest.step_seconds if longest else None,
                 "images_per_second": longest.images_per_second if longest else None,
                 "hours": _hours(config, longest) if longest else None,
+                "hours_by_phase": hours_by_phase(config, of_target),
                 "phases": [_phase_entry(report) for report in of_target],
             }
         )
@@ -207,6 +210,9 @@ def readable(name: str, config: Config, reports: Sequence[StepReport]) -> str:
                 f"  {config.steps:,} steps of the costliest phase ({longest.phase}): "
                 f"{_hours(config, longest):.2f} h"
             )
+        by_phase = hours_by_phase(config, of_target)
+        if by_phase is not None and len(of_target) > 1:
+            lines.append(f"  each phase for its own steps: {by_phase:.2f} h")
     return "\n".join([*lines, "", f"not seen: {', '.join(NOT_SEEN)}"])
 
 
@@ -261,14 +267,30 @@ def _phase_entry(report: StepReport) -> dict[str, Any]:
     }
 
 
+def hours_by_phase(config: Config, reports: Sequence[StepReport]) -> float | None:
+    """Hours of a run whose every phase takes its own time; None if one of them has none."""
+    from training import schedule
+
+    seconds = {report.phase: report.step_seconds for report in reports}
+    total = 0.0
+    for phase in schedule.phases(config):
+        step = seconds.get(phase.name)
+        if step is None:
+            return None
+        total += (phase.end - phase.begin) * step
+    return total / 3600
+
+
 def _hours(config: Config, report: StepReport) -> float:
     return config.steps * (report.step_seconds or 0.0) / 3600
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("jax", "libtpu", "keras")}
+    found = {}
+    for name in ("jax", "libtpu", "keras"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 if __name__ == "__main__":
