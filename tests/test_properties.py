@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from flatbuffers import flexbuffers
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -28,6 +31,17 @@ Array = np.ndarray[Any, Any]
 EXAMPLES = settings(max_examples=250, deadline=None)
 
 
+ISAS = detops.cpu_features().available
+
+
+@contextlib.contextmanager
+def instruction_set(name: str) -> Iterator[None]:
+    """Lets the kernels of one instruction set run; the variable is read by each call."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DETOPS_ISA", name)
+        yield
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One image and options that the op accepts."""
@@ -36,13 +50,16 @@ class Problem:
     scores: Array
     anchors: Array
     options: detops.Options
+    isa: str
+    """The instruction set whose kernels run."""
 
     @property
     def foreground(self) -> Array:
         return self.scores[0, :, self.scores.shape[2] - self.options.num_classes :]
 
     def run(self) -> detops.Detections:
-        return detops.postprocess(self.encodings, self.scores, self.anchors, self.options)
+        with instruction_set(self.isa):
+            return detops.postprocess(self.encodings, self.scores, self.anchors, self.options)
 
     def boxes(self) -> Array:
         o = self.options
@@ -92,7 +109,7 @@ def problems(draw: st.DrawFn, odd: bool = True, ties: bool = True) -> Problem:
         y_scale=draw(st.sampled_from([1.0, 10.0])),
         h_scale=draw(st.sampled_from([1.0, 5.0])),
     )
-    return Problem(encodings, scores, anchors, options)
+    return Problem(encodings, scores, anchors, options, draw(st.sampled_from(ISAS)))
 
 
 @dataclass(frozen=True)
@@ -277,16 +294,28 @@ def test_int8_equals_float_on_the_dequantised_tensors(
             arrays.append(array)
             quantizations.append(None)
         floats.append(dequantize(arrays[-1], quantizations[-1]))
-    ours = detops.postprocess(
-        *arrays,
-        problem.options,
-        box_quantization=quantizations[0],
-        score_quantization=quantizations[1],
-        anchor_quantization=quantizations[2],
-    )
-    wanted = detops.postprocess(*floats, problem.options)
+    with instruction_set(problem.isa):
+        ours = detops.postprocess(
+            *arrays,
+            problem.options,
+            box_quantization=quantizations[0],
+            score_quantization=quantizations[1],
+            anchor_quantization=quantizations[2],
+        )
+        wanted = detops.postprocess(*floats, problem.options)
     for name, got, want in zip(OUTPUT_NAMES, ours, wanted, strict=True):
         assert_same_bits(got, want, f"{name} with {quantizations}")
+
+
+@EXAMPLES
+@given(problems())
+def test_every_instruction_set_gives_the_same_bits(problem: Problem) -> None:
+    wanted = problem.run()
+    for isa in ISAS:
+        for name, got, want in zip(
+            OUTPUT_NAMES, dataclasses.replace(problem, isa=isa).run(), wanted, strict=True
+        ):
+            assert_same_bits(got, want, f"{name}, {isa} against {problem.isa}")
 
 
 @EXAMPLES
