@@ -24,6 +24,9 @@ using Ints = std::vector<int>;
 
 // Feeds of the op come first, so that random wires meet something that fits.
 constexpr int kTensors = 15;
+// Boxes, scores, anchors, the shape of a RESHAPE, anything: tensor i has role i % kRoles.
+constexpr int kRoles = 5;
+constexpr int kShapeRole = 3;
 constexpr int kAnchors = 6;
 constexpr int kClasses = 3;
 
@@ -81,7 +84,7 @@ class PlayedGraph {
   };
 
   void DrawTensor(int i) {
-    const int role = i % 5;
+    const int role = i % kRoles;
     const Ints shapes[] = {{1, kAnchors, 4}, {1, kAnchors, kClasses + 1}, {kAnchors, 4}, {3}, {}};
     Ints dims = shapes[role];
     const int how = input_->Range(0, 31);
@@ -96,7 +99,7 @@ class PlayedGraph {
         input_->OneIn(16) ? PlayedQuantization::Kind::kNone : PlayedQuantization::Kind::kAffine;
     quantization.scales.assign(input_->OneIn(16) ? 2 : 1, DrawScale(input_));
     quantization.zero_points.assign(1, input_->Range(-128, 127));
-    const bool is_shape = role == 3 && !input_->OneIn(16);
+    const bool is_shape = role == kShapeRole && !input_->OneIn(16);
     tensors_.Describe(static_cast<size_t>(i),
                       is_shape ? kTfLiteInt32 : types[type == 15 ? 3 : type % 3], dims,
                       quantization);
@@ -121,10 +124,30 @@ class PlayedGraph {
 
   int DrawIndex() { return input_->OneIn(16) ? -1 : input_->Range(0, kTensors - 1); }
 
-  Ints DrawIndices(int usual) {
-    const int count = input_->OneIn(16) ? input_->Range(0, 6) : usual;
+  // Mostly a tensor of the role, or what one of the last nodes wrote: graphs wired blindly hardly
+  // ever hold a whole path.
+  int DrawInput(int role) {
+    const int how = input_->Range(0, 15);
+    if (how == 15) return DrawIndex();
+    if (how >= 7 && !written_.empty() && role != kShapeRole) {
+      const size_t back = input_->Byte() % std::min<size_t>(4, written_.size());
+      return written_[written_.size() - 1 - back];
+    }
+    return role + kRoles * input_->Range(0, kTensors / kRoles - 1);
+  }
+
+  Ints DrawInputs(const Ints& roles) {
+    Ints indices;
+    for (int role : roles) indices.push_back(DrawInput(role));
+    if (input_->OneIn(32)) indices.resize(static_cast<size_t>(input_->Range(0, 6)), 0);
+    return indices;
+  }
+
+  Ints DrawOutputs(int usual) {
+    const int count = input_->OneIn(32) ? input_->Range(0, 6) : usual;
     Ints indices;
     for (int i = 0; i < count; ++i) indices.push_back(DrawIndex());
+    written_.insert(written_.end(), indices.begin(), indices.end());
     return indices;
   }
 
@@ -132,20 +155,21 @@ class PlayedGraph {
     nodes_.push_back(std::unique_ptr<PlayedNode>(new PlayedNode));
     PlayedNode& played = *nodes_.back();
     TfLiteRegistration& registration = played.registration;
-    int inputs = 1, outputs = 1;
+    Ints roles = {input_->Range(0, 2)};
+    int outputs = 1;
     switch (input_->Range(0, 7)) {
       case 0:
       case 1:
       case 2: registration.builtin_code = kTfLiteBuiltinDequantize; break;
       case 3:
         registration.builtin_code = kTfLiteBuiltinReshape;
-        inputs = 2;
+        roles.push_back(kShapeRole);
         break;
       case 4:
       case 5:
         registration.builtin_code = kTfLiteBuiltinCustom;
         registration.custom_name = kPostprocessOpName;
-        inputs = 3;
+        roles = {0, 1, 2};
         outputs = 4;
         break;
       case 6:
@@ -154,8 +178,8 @@ class PlayedGraph {
         break;
       default: break;
     }
-    played.node.inputs = Keep(&arrays_, DrawIndices(inputs));
-    played.node.outputs = Keep(&arrays_, DrawIndices(outputs));
+    played.node.inputs = Keep(&arrays_, DrawInputs(roles));
+    played.node.outputs = Keep(&arrays_, DrawOutputs(outputs));
     played.node.custom_initial_data = block_.data();
     played.node.custom_initial_data_size = static_cast<int>(block_.size());
     if (registration.custom_name == kDelegateName && input_->OneIn(2)) {
@@ -276,6 +300,7 @@ class PlayedGraph {
   FuzzInput* input_;
   PlayedTensors tensors_;
   std::vector<uint8_t> block_;
+  Ints written_;
   std::vector<std::unique_ptr<PlayedNode>> nodes_;
   std::vector<TfLiteIntArray*> arrays_;
   TfLiteIntArray* plan_ = nullptr;
