@@ -56,7 +56,7 @@ class OpRun {
     tensor.bytes = values.size() * sizeof(float);
     std::free(tensor.data.data);
     tensor.data.data = std::malloc(tensor.bytes + 1);
-    std::memcpy(tensor.data.data, values.data(), tensor.bytes);
+    if (!values.empty()) std::memcpy(tensor.data.data, values.data(), tensor.bytes);
   }
 
   TfLiteStatus InitAndPrepare(const std::vector<uint8_t>& options) {
@@ -237,6 +237,45 @@ TEST(PostprocessOp, RefusesTheLeastNumberOfClasses) {
   EXPECT_EQ(run.InitAndPrepare(Block({{"num_classes", INT32_MIN}})), kTfLiteError);
   EXPECT_NE(run.errors().find("num_classes is -2147483648"), std::string::npos) << run.errors();
   EXPECT_EQ(run.errors().find("class columns"), std::string::npos) << run.errors();
+}
+
+// Shapes of no bytes at all: the counts alone would have eight gigabytes.
+TEST(PostprocessOp, RefusesMoreImagesThanOutputsMayHave) {
+  OpRun run;
+  run.SetInput(0, {INT32_MAX, 0, 4}, {});
+  run.SetInput(1, {INT32_MAX, 0, 3}, {});
+  run.SetInput(2, {0, 4}, {});
+  EXPECT_EQ(run.InitAndPrepare(Block({{"h_scale", 5},
+                                      {"max_classes_per_detection", 1},
+                                      {"max_detections", 0},
+                                      {"nms_iou_threshold", 0.5},
+                                      {"num_classes", 2},
+                                      {"w_scale", 5},
+                                      {"x_scale", 10},
+                                      {"y_scale", 10}})),
+            kTfLiteError);
+  EXPECT_NE(run.errors().find("batch 2147483647"), std::string::npos) << run.errors();
+}
+
+TEST(PostprocessOp, NoAnchorsOfManyClasses) {
+  OpRun run;
+  const int classes = 1 << 30;
+  run.SetInput(0, {1, 0, 4}, {});
+  run.SetInput(1, {1, 0, classes}, {});
+  run.SetInput(2, {0, 4}, {});
+  ASSERT_EQ(run.InitAndPrepare(Block({{"h_scale", 5},
+                                      {"max_classes_per_detection", 1},
+                                      {"max_detections", 3},
+                                      {"nms_iou_threshold", 0.5},
+                                      {"num_classes", classes},
+                                      {"use_regular_nms", 1},
+                                      {"w_scale", 5},
+                                      {"x_scale", 10},
+                                      {"y_scale", 10}})),
+            kTfLiteOk)
+      << run.errors();
+  ASSERT_EQ(run.Invoke(), kTfLiteOk);
+  EXPECT_EQ(run.Output(3), (std::vector<float>{0}));
 }
 
 TEST(PostprocessOp, RefusesTypesOfALaterRuntime) {

@@ -26,9 +26,11 @@ bool Postprocessor::Prepare(const Options& options, const TensorDesc& box_encodi
   score_image_bytes_ = score_count * ElementBytes(scores.dtype);
   box_image_bytes_ = box_count * ElementBytes(box_encodings.dtype);
   problem_.scores.Prepare(scores, score_count);
+  // Without anchors no mode is run, and num_classes may be anything: the scores hold no byte.
   const bool room =
-      problem_.boxes.Prepare(options, box_encodings, anchors) &&
-      (options.use_regular_nms ? regular_.Prepare(problem_) : fast_.Prepare(problem_));
+      problem_.shape.anchors == 0 ||
+      (problem_.boxes.Prepare(options, box_encodings, anchors) &&
+       (options.use_regular_nms ? regular_.Prepare(problem_) : fast_.Prepare(problem_)));
   if (!room) {
     faults->Add(Fault::kMemory, "no memory to post-process %d anchors and %d classes",
                 problem_.shape.anchors, options.num_classes);
