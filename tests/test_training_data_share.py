@@ -88,6 +88,28 @@ def test_hosts_read_their_own_shards(source: Source, shards: Path) -> None:
     assert read == {"train-00001-of-00005.tfrecord", "train-00003-of-00005.tfrecord"}
 
 
+def test_the_trainer_opens_own_shards(shards: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("keras")
+    from training import distribution, train
+    from training.config import Config
+
+    config = Config(
+        architecture="ssd_mobilenet_v1",
+        steps=1,
+        learning_rate=0.1,
+        train_data=str(shards),
+        validation_data=str(shards),
+        own_shards=True,
+    )
+    monkeypatch.setattr(distribution, "share", lambda: Share(1, 2))
+    training, validation = train.open_data(config)
+    assert (len(training), len(validation)) == (4, 10)
+    assert training.share == Share(1, 2)
+    assert validation.labels == training.labels
+    with pytest.raises(ValueError, match="own_shards and data_service"):
+        train.open_data(config.replace(data_service="grpc://localhost:5000"))
+
+
 def test_own_shards_fill_disjoint_rows_of_the_batch(shards: Path) -> None:
     steps, batch = 9, 6
     positions = []

@@ -66,6 +66,9 @@ class Config:
     """SSD's expansion: pictures shrunk into a larger frame, which makes small objects."""
     cache_folder: str = ""
     """Where decoded pictures are kept if memory has no room for all; empty: decoded each time."""
+    own_shards: bool = False
+    """Each host opens every n-th TFRecord shard of `train_data` alone, and its batches come from
+    these; false: each opens all, and has its rows of the batch that one host would see."""
     data_service: str = ""
     """Address of a tf.data service that makes batches, grpc://HOST:PORT; empty: this process."""
 

@@ -62,9 +62,12 @@ def open_data(config: Config) -> tuple[Any, Any]:
       ValueError, OSError: no training data is given, or it cannot be read.
     """
     from training.data import open_source
+    from training.data.share import WHOLE
 
     if not config.train_data:
         raise ValueError("train_data is empty, expected a folder or file of annotations")
+    if config.own_shards and config.data_service:
+        raise ValueError("own_shards and data_service are both given, expected one of them")
     training = open_source(
         config.train_data,
         images=config.train_images,
@@ -72,6 +75,7 @@ def open_data(config: Config) -> tuple[Any, Any]:
         labels=config.labels,
         label_from=config.label_from,
         single_class=config.single_class,
+        share=distribution.share() if config.own_shards else WHOLE,
     )
     if not config.validation_data:
         return training, None
