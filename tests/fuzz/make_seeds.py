@@ -16,7 +16,7 @@ from flatbuffers import flexbuffers
 
 SEEDS = Path(__file__).parent / "seeds"
 # Bytes that one run of a target draws at most, or so.
-DRAWN = {"op": 500, "postprocess": 200, "kernels": 250, "nms": 150, "delegate": 350}
+DRAWN = {"op": 500, "postprocess": 200, "kernels": 250, "nms": 150, "delegate": 350, "c_api": 300}
 PER_TARGET = 8
 
 USUAL = {

@@ -31,7 +31,7 @@ from typing import Any
 
 FUZZ = Path(__file__).resolve().parent
 ROOT = FUZZ.parent.parent
-NATIVE = ("op", "options", "delegate", "postprocess", "kernels", "nms")
+NATIVE = ("op", "options", "delegate", "postprocess", "kernels", "nms", "c_api")
 READERS = (
     "model_file",
     "convert",

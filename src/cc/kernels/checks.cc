@@ -110,8 +110,9 @@ void CheckSizes(const Options& options, const ProblemShape& shape, FaultList* fa
   const int64_t slots = int64_t{options.max_detections} * options.max_classes_per_detection;
   const int64_t box_bytes = 4 * int64_t{sizeof(float)};
   // Images without a slot still have a count: a shape of no bytes must not ask for gigabytes.
-  const int64_t image_bytes = box_bytes * (slots > 0 ? slots : 1);
-  if (slots > kMaxInt / box_bytes || image_bytes * (shape.batch > 0 ? shape.batch : 1) > kMaxInt) {
+  const int64_t most_slots = kMaxInt / box_bytes;
+  const int64_t batch = shape.batch > 0 ? shape.batch : 1;
+  if (slots > most_slots || (slots > 0 ? slots : 1) * batch > most_slots) {
     faults->Add(Fault::kOutputSize,
                 "max_detections %d times max_classes_per_detection %d (batch %d) makes %lld output "
                 "slots, expected detection_boxes below 2^31 bytes",

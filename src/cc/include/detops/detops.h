@@ -58,7 +58,12 @@ typedef enum detops_status {
 #define DETOPS_MESSAGE_BYTES 1024
 
 /* Types of tensors, with the numbers that TFLite and LiteRT have for them. */
+#ifdef __cplusplus
+/* Any number may be looked at, also one that is none of these. */
+typedef enum detops_type : int32_t {
+#else
 typedef enum detops_type {
+#endif
   DETOPS_FLOAT32 = 1,
   DETOPS_UINT8 = 3,
   DETOPS_INT8 = 9,
