@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -266,6 +267,18 @@ def test_however_many_workers_there_are(source: Source, two_workers: str) -> Non
 def test_hosts_share_a_service(source: Source, service: str) -> None:
     parts = [_take(source, 3, share=Share(host, 2), data_service=service) for host in range(2)]
     _assert_same(_together(parts), _take(source, 3))
+
+
+def test_servers_end_with_control_c() -> None:
+    path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    command = [sys.executable, "-m", "training.data", "dispatch", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    ) as server:
+        assert server.stdout is not None
+        assert "waiting for workers" in server.stdout.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 130
 
 
 def test_a_batch_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -143,7 +144,9 @@ def _add_dispatch(commands: Any) -> None:
         "hand out batches to make to the workers of a data service, until stopped",
         "dispatch --port 5000",
     )
-    parser.add_argument("--port", type=_positive, default=5000, metavar="N", help="(5000)")
+    parser.add_argument(
+        "--port", type=int, default=5000, metavar="N", help="0 for a free one (5000)"
+    )
 
 
 def _add_work(commands: Any) -> None:
@@ -155,7 +158,7 @@ def _add_work(commands: Any) -> None:
         "work grpc://10.0.0.2:5000 --address 10.0.0.7:5001 --port 5001",
     )
     parser.add_argument("service", metavar="SERVICE", help="the dispatcher's, grpc://HOST:PORT")
-    parser.add_argument("--port", type=_positive, default=0, metavar="N", help="(a free one)")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="(a free one)")
     parser.add_argument(
         "--address", default="", metavar="HOST:PORT", help="by which training reaches it"
     )
@@ -349,8 +352,7 @@ def _dispatch(args: argparse.Namespace) -> None:
         from training.data.service import run_dispatcher
 
     server = run_dispatcher(args.port)
-    print(f"{server.target}: waiting for workers; Ctrl-C ends it", flush=True)
-    server.join()
+    _serve(server, f"{server.target}: waiting for workers")
 
 
 def _work(args: argparse.Namespace) -> None:
@@ -358,5 +360,14 @@ def _work(args: argparse.Namespace) -> None:
         from training.data.service import run_worker
 
     server = run_worker(args.service, args.port, args.address)
-    print(f"working for {args.service}; Ctrl-C ends it", flush=True)
-    server.join()
+    _serve(server, f"working for {args.service}")
+
+
+def _serve(server: Any, text: str) -> None:
+    """Says that a server runs, and lets it until Ctrl-C."""
+    print(f"{text}; Ctrl-C ends it", flush=True)
+    try:
+        # The server's own join() hears no signal.
+        threading.Event().wait()
+    finally:
+        server.stop()
