@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,11 @@ def data_dir() -> Path:
     if not root:
         pytest.skip("DETOPS_DATA is not set")
     return Path(root)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints what tests recorded as "measured", passed or not."""
+    for report in [r for reports in terminalreporter.stats.values() for r in reports]:
+        for name, value in getattr(report, "user_properties", []):
+            if name == "measured" and report.when == "call":
+                terminalreporter.write_line(str(value))
