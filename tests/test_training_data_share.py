@@ -273,12 +273,20 @@ def test_servers_end_with_control_c() -> None:
     path = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
     command = [sys.executable, "-m", "training.data", "dispatch", "--port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        # A shell starts background jobs, and with them these tests, with the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as server:
-        assert server.stdout is not None
-        assert "waiting for workers" in server.stdout.readline()
-        server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=60) == 130
+        try:
+            assert server.stdout is not None
+            assert "waiting for workers" in server.stdout.readline()
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=60) == 130
+        finally:
+            server.kill()
 
 
 def test_a_batch_that_does_not_come_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
