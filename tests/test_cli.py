@@ -174,6 +174,17 @@ def test_ctrl_c_has_no_traceback(
     assert capsys.readouterr().err == ""
 
 
+def test_ctrl_c_in_the_import_of_an_extension(
+    capsys: pytest.CaptureFixture[str], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("detops.cli.inspect.read_nodes", interrupted)
+    assert main(["inspect", model]) == 130
+    assert capsys.readouterr().err == ""
+
+
 # ---------------------------------------------------------------------------------------------
 # As a process
 # ---------------------------------------------------------------------------------------------

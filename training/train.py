@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 import keras
 import numpy as np
 
+from detops.quiet_interrupt import is_interrupt
 from detops.whole_file import replacing
 from training import distribution, evaluation, schedule
 from training.config import Config, load_config
@@ -441,7 +442,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The engine would wait for the lost host at exit, and then abort.
         os._exit(1)
     except (ValueError, OSError, ImportError) as error:
-        return _fail(error, 2)
+        return 130 if is_interrupt(error) else _fail(error, 2)
     return 0
 
 

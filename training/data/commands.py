@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from detops.cli.json_output import print_document
 from detops.cli.progress import Progress
 from detops.cli.table import one_line, printable
+from detops.quiet_interrupt import is_interrupt
 from detops.whole_file import replacing
 from training.data.class_labels import LABEL_FROM
 
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (ValueError, OSError, ImportError, MemoryError) as error:
+        if is_interrupt(error):
+            return _INTERRUPTED
         print(f"error: {one_line(error)}", file=sys.stderr)
         return _WRONG
     return 0

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from detops.cli.json_output import print_document
 from detops.cli.table import one_line
+from detops.quiet_interrupt import is_interrupt
 from detops.whole_file import replacing
 from training.export.detector_file import KINDS, export_options
 from training.export.export_report import as_record, as_table
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FloatingPointError as error:
         return _fail(error, 1)
     except (ValueError, OSError, ImportError) as error:
-        return _fail(error, 2)
+        return 130 if is_interrupt(error) else _fail(error, 2)
 
 
 def _parser() -> argparse.ArgumentParser:

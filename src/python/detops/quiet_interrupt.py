@@ -25,6 +25,14 @@ def _is_command() -> bool:
     return any(re.search(r"(^|[/\\])detops(\.exe)?$", argument) for argument in arguments[:2])
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """True for what Ctrl-C became: extension modules turn it into an ImportError of their own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__
+    return cause is not None
+
+
 def _print_all_but_interrupts(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:

@@ -20,6 +20,7 @@ from typing import NoReturn
 from detops import __version__
 from detops.cli import bench, convert, demo, detect, doctor, eval, inspect
 from detops.cli.table import one_line
+from detops.quiet_interrupt import is_interrupt
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -68,6 +69,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from error
         print(f"detops: error: {one_line(error)}", file=sys.stderr)
         return 1
 
