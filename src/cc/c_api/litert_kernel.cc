@@ -13,8 +13,6 @@
 namespace detops {
 namespace {
 
-constexpr const char* kInputNames[] = {"box_encodings", "scores", "anchors"};
-
 const char* TypeName(int type) {
   switch (type) {
     case DETOPS_FLOAT32: return "float32";
@@ -58,15 +56,7 @@ bool LiteRtKernel::Prepare(size_t num_inputs, const LiteRtLayout* inputs, size_t
     faults->Add(Fault::kInputCount, "%d nodes share one kernel, expected a kernel for each node",
                 nodes_);
   }
-  if (num_inputs != kNumInputs) {
-    faults->Add(Fault::kInputCount, "it has %d inputs, expected 3 (box_encodings, scores, anchors)",
-                static_cast<int>(num_inputs));
-  }
-  if (num_outputs != kNumOutputs) {
-    faults->Add(Fault::kOutputCount,
-                "it has %d outputs, expected 4 (boxes, classes, scores, count)",
-                static_cast<int>(num_outputs));
-  }
+  CheckCounts(static_cast<int>(num_inputs), static_cast<int>(num_outputs), faults);
   if (!faults->empty()) return false;
   for (int i = 0; i < kNumInputs; ++i) {
     inputs_[i].rank = static_cast<int32_t>(inputs[i].rank);

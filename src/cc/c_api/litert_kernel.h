@@ -9,6 +9,7 @@
 
 #include "detops/detops.h"
 #include "detops_litert/c_abi.h"
+#include "kernels/checks.h"
 #include "kernels/faults.h"
 #include "kernels/postprocessor.h"
 
@@ -33,9 +34,6 @@ class LiteRtKernel {
   const char* message() const { return message_; }
 
  private:
-  static constexpr int kNumInputs = 3;
-  static constexpr int kNumOutputs = 4;
-
   bool Prepare(size_t num_inputs, const LiteRtLayout* inputs, size_t num_outputs,
                FaultList* faults);
   void CheckInputs(const LiteRtTensorBuffer* inputs, FaultList* faults) const;

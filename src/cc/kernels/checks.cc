@@ -123,6 +123,17 @@ void CheckSizes(const Options& options, const ProblemShape& shape, FaultList* fa
 
 }  // namespace
 
+void CheckCounts(int num_inputs, int num_outputs, FaultList* faults) {
+  if (num_inputs != kNumInputs) {
+    faults->Add(Fault::kInputCount, "it has %d inputs, expected 3 (box_encodings, scores, anchors)",
+                num_inputs);
+  }
+  if (num_outputs != kNumOutputs) {
+    faults->Add(Fault::kOutputCount,
+                "it has %d outputs, expected 4 (boxes, classes, scores, count)", num_outputs);
+  }
+}
+
 void CheckProblem(const Options& options, const TensorDesc& box_encodings, const TensorDesc& scores,
                   const TensorDesc& anchors, ProblemShape* shape, FaultList* faults) {
   CheckOptions(options, faults);

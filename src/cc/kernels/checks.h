@@ -10,6 +10,14 @@
 
 namespace detops {
 
+// Inputs and outputs of the op, in order.
+constexpr int kNumInputs = 3;   // box encodings, scores, anchors
+constexpr int kNumOutputs = 4;  // boxes, classes, scores, count
+constexpr const char* kInputNames[kNumInputs] = {"box_encodings", "scores", "anchors"};
+
+// Adds a fault for each number that is another one.
+void CheckCounts(int num_inputs, int num_outputs, FaultList* faults);
+
 // Sizes of one checked post-processing problem.
 struct ProblemShape {
   int batch = 0;

@@ -11,8 +11,6 @@
 namespace detops {
 namespace {
 
-constexpr const char* kInputNames[kNumInputs] = {"box_encodings", "scores", "anchors"};
-
 TfLiteStatus Report(TfLiteContext* context, const FaultList& faults) {
   for (int i = 0; i < faults.size(); ++i) {
     context->ReportError(context, "TFLite_Detection_PostProcess: %s. ", faults.message(i));
@@ -148,14 +146,7 @@ void PostprocessNode::CheckOutputsApart(FaultList* faults) const {
 TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
   if (!option_faults_.empty()) return Report(context, option_faults_);
   FaultList faults;
-  if (num_inputs_ != kNumInputs) {
-    faults.Add(Fault::kInputCount, "it has %d inputs, expected 3 (box_encodings, scores, anchors)",
-               num_inputs_);
-  }
-  if (num_outputs_ != kNumOutputs) {
-    faults.Add(Fault::kOutputCount, "it has %d outputs, expected 4 (boxes, classes, scores, count)",
-               num_outputs_);
-  }
+  CheckCounts(num_inputs_, num_outputs_, &faults);
   for (int i = 0; i < std::min(num_outputs_, kNumOutputs); ++i) {
     if (TensorAt(context, outputs_[i]) == nullptr) {
       faults.Add(Fault::kOutputCount, "output %d is missing", i);

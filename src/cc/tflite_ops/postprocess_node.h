@@ -8,14 +8,13 @@
 
 #include "detops_tflite/c_abi.h"
 #include "kernels/buffer.h"
+#include "kernels/checks.h"
 #include "kernels/faults.h"
 #include "kernels/postprocessor.h"
 
 namespace detops {
 
-// Inputs and outputs of the op, in order.
-constexpr int kNumInputs = 3;   // box encodings, scores, anchors
-constexpr int kNumOutputs = 4;  // boxes, classes, scores, count
+// Places among the op's inputs and outputs.
 constexpr int kScoresInput = 1;
 constexpr int kBoxesOutput = 0;
 constexpr int kCountOutput = 3;
