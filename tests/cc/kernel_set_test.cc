@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/runnable_sets.h"
 #include "gtest/gtest.h"
 #include "kernels/iou.h"
 
@@ -22,15 +23,7 @@ namespace {
 constexpr size_t kSizes[] = {1,  2,  3,  4,  5,  7,  8,  9,   15,  16,  17,  31,
                              32, 33, 63, 64, 65, 90, 91, 127, 128, 129, 1917};
 
-std::vector<const KernelSet*> RunnableSets() {
-  const CpuFeatures features = DetectCpuFeatures();
-  std::vector<const KernelSet*> runnable;
-  const KernelSets all = AllKernelSets();
-  for (size_t i = 0; i < all.count; ++i) {
-    if (all.sets[i].runs_on(features)) runnable.push_back(&all.sets[i]);
-  }
-  return runnable;
-}
+using fuzz::RunnableSets;
 
 const KernelSet& Scalar() { return AllKernelSets().sets[0]; }
 

@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "detops/detops.hpp"
+#include "fuzz/runnable_sets.h"
 #include "gtest/gtest.h"
-#include "kernels/kernel_set.h"
 
 namespace {
 
@@ -157,12 +157,9 @@ TEST(RandomCases, SameBitsOnEveryMachine) {
 
 TEST(RandomCases, SameBitsWithEveryInstructionSet) {
   const std::vector<std::string> expected = Outcomes();
-  const detops::KernelSets all = detops::AllKernelSets();
-  const detops::CpuFeatures features = detops::DetectCpuFeatures();
-  for (size_t i = 0; i < all.count; ++i) {
-    if (!all.sets[i].runs_on(features)) continue;
-    setenv("DETOPS_ISA", all.sets[i].name, 1);
-    EXPECT_EQ(Outcomes(), expected) << all.sets[i].name;
+  for (const detops::KernelSet* set : detops::fuzz::RunnableSets()) {
+    setenv("DETOPS_ISA", set->name, 1);
+    EXPECT_EQ(Outcomes(), expected) << set->name;
   }
   unsetenv("DETOPS_ISA");
 }
