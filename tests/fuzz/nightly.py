@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,8 @@ class Outcome:
     target: str
     runs: int
     seconds: float
+    cpu_seconds: float
+    """Less than `seconds` where others used the cores too."""
     branches: int
     """Counters reached, of libFuzzer ("cov")."""
     lines: float | None
@@ -92,7 +95,7 @@ def fuzz(target: str, command: Sequence[str | Path], work: Path, seconds: float)
     findings.mkdir(parents=True, exist_ok=True)
     before = set(findings.iterdir())
     flags = (*LIMITS, f"-max_total_time={max(1, round(seconds))}", f"-artifact_prefix={findings}/")
-    started = time.monotonic()
+    started, used = time.monotonic(), _children_cpu()
     done = subprocess.run(
         [*command, *flags], cwd=ROOT, capture_output=True, text=True, errors="replace", check=False
     )
@@ -106,10 +109,16 @@ def fuzz(target: str, command: Sequence[str | Path], work: Path, seconds: float)
         target=target,
         runs=int(runs[-1]) if runs else 0,
         seconds=round(time.monotonic() - started, 1),
+        cpu_seconds=round(_children_cpu() - used, 1),
         branches=int(branches[-1]) if branches else 0,
         lines=None,
         findings=(*found, *([str(work / f"{target}.log")] if failed else [])),
     )
+
+
+def _children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def line_coverage(target: str, programs: Path, clang: str, work: Path) -> float | None:
@@ -138,7 +147,7 @@ def fuzz_native(targets: Sequence[str], work: Path, seconds: float, lines: bool)
     clang = find_clang()
     if not targets or clang is None:
         note = "left out: no clang++ on the path"
-        return [Outcome(target, 0, 0.0, 0, None, (), note) for target in targets]
+        return [Outcome(target, 0, 0.0, 0.0, 0, None, (), note) for target in targets]
     programs = build("fuzz", clang, [f"{target}_fuzzer" for target in targets])
     outcomes = []
     for target in targets:
@@ -161,7 +170,7 @@ def fuzz_native(targets: Sequence[str], work: Path, seconds: float, lines: bool)
 def fuzz_readers(targets: Sequence[str], work: Path, seconds: float) -> list[Outcome]:
     if importlib.util.find_spec("atheris") is None:
         note = "left out: atheris is not installed"
-        return [Outcome(target, 0, 0.0, 0, None, (), note) for target in targets]
+        return [Outcome(target, 0, 0.0, 0.0, 0, None, (), note) for target in targets]
     outcomes = []
     for target in targets:
         script = [sys.executable, "-W", "ignore", FUZZ / "reader_fuzzer.py", target]
@@ -173,7 +182,8 @@ def fuzz_readers(targets: Sequence[str], work: Path, seconds: float) -> list[Out
 
 def _say(outcome: Outcome) -> None:
     lines = "" if outcome.lines is None else f", {outcome.lines:.1f} % of the lines"
-    state = outcome.note or f"{outcome.runs} runs in {outcome.seconds:.0f} s"
+    took = f"{outcome.seconds:.0f} s ({outcome.cpu_seconds:.0f} of a core)"
+    state = outcome.note or f"{outcome.runs} runs in {took}"
     reached = f", {outcome.branches} branches{lines}" if outcome.runs else ""
     print(f"{outcome.target:>13}: {state}{reached}, {len(outcome.findings)} findings", flush=True)
     for path in outcome.findings:
