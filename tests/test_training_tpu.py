@@ -249,12 +249,13 @@ def test_the_table_has_a_row_for_each_pair(tmp_path: Path) -> None:
     ]
     results.write_text("".join(json.dumps(row) + "\n" for row in rows))
     rates = "--rates=300:1000,640:100"
-    ended = _run("training.tpu_table", str(results), "--print-only", rates)
+    prices = "--prices=v2-8:4.5,v5e-8:9.6"
+    ended = _run("training.tpu_table", str(results), "--print-only", rates, prices)
     assert ended.returncode == 1
     first, second = ended.stdout.splitlines()[2:]
     assert first.startswith("| `a` | 64 | v2-8 | no: out of memory |")
     assert second == (
-        "| `a` | 64 | v5e-8 | yes | 4.00 of 16.00 | 5 | 250 | 256 | 1.50 | 3 | 2 | 3 |"
+        "| `a` | 64 | v5e-8 | yes | 4.00 of 16.00 | 5 | 250 | 256 | 1.50 h | 14.40 | 3 | 2 | 3 |"
     )
 
 

@@ -3,7 +3,7 @@
 """Compiles every config for every TPU target and prints the table of docs/tpu.md.
 
     python -m training.tpu_table RESULTS [--targets v2-8,v5e-8] [--configs A,B] [--print-only]
-        [--rates 300:243,640:251]
+        [--rates 300:243,640:251] [--prices v2-8:4.5,v5e-8:9.6]
 
 RESULTS is a file of JSON lines. Pairs that it has an answer for are not compiled again, so the same
 command goes on where a stopped one was. One process for each config, one at a time: a large step
@@ -12,6 +12,7 @@ say how many; of the phases only those that are not a part of another one.
 
 --rates are pictures that one host core prepares in a second, by size of the input
 (python -m benchmarks.input_benchmark); with them the table says how many cores a target needs.
+--prices are those of a target for an hour; with them it says what all steps cost.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ EXTRA_ROWS = (("retinanet_resnet50_640", ("quantize_from=24000",)),)
 
 _HEADERS = (
     "config", "batch", "target", "fits", "peak of GiB", "TFLOP a step", "ms a step",
-    "images/s", "hours", "all-reduces", "MB", "host cores",
+    "images/s", "all steps", "price", "all-reduces", "MB", "host cores",
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--configs", default="", metavar="NAMES", help="(all)")
     parser.add_argument("--print-only", action="store_true", help="compile nothing")
     parser.add_argument("--rates", type=_rates, default={}, metavar="SIZE:N,...")
+    parser.add_argument("--prices", type=_prices, default={}, metavar="TARGET:N,...")
     args = parser.parse_args(arguments)
     targets = args.targets.split(",")
     configs = args.configs.split(",") if args.configs else []
@@ -56,20 +58,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for config, overrides in _rows(configs):
             _compile(args.results, config, overrides, targets)
     results = _read(args.results)
-    print(markdown(results, args.rates))
+    print(markdown(results, args.rates, args.prices))
     return 0 if all(result["target"]["fits"] for result in results) else 1
 
 
-def markdown(results: Sequence[dict[str, Any]], rates: Mapping[int, float]) -> str:
+def markdown(
+    results: Sequence[dict[str, Any]], rates: Mapping[int, float], prices: Mapping[str, float]
+) -> str:
     """The table: a row for each config and target, in the order of `TARGETS`.
 
     Args:
       results: as the file of results has them.
       rates: pictures a second of one core, by size of the input; may be empty.
+      prices: of an hour of a target, by its name; may be empty.
     """
     ordered = sorted(results, key=lambda r: (r["row"], TARGETS.index(r["target"]["target"])))
     lines = [_HEADERS, ("---", "---:", "---", "---", *["---:"] * (len(_HEADERS) - 4))]
-    lines += [(*_cells(result), _cores(result, rates)) for result in ordered]
+    lines += [(*_cells(result, prices), _cores(result, rates)) for result in ordered]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -81,12 +86,23 @@ def _cores(result: dict[str, Any], rates: Mapping[int, float]) -> str:
 
 
 def _rates(text: str) -> dict[int, float]:
+    return {int(size): rate for size, rate in _prices(text).items()}
+
+
+def _prices(text: str) -> dict[str, float]:
     pairs = [pair.partition(":") for pair in text.split(",")]
-    return {int(size): float(rate) for size, _, rate in pairs}
+    return {name: float(number) for name, _, number in pairs}
 
 
-def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+def _duration(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:.2f} h"
+    return f"{60 * hours:.0f} min" if hours >= 1 / 30 else f"{3600 * hours:.0f} s"
+
+
+def _cells(result: dict[str, Any], prices: Mapping[str, float]) -> tuple[str, ...]:
     target = result["target"]
+    price = prices.get(target["target"])
     head = (f"`{result['row']}`", str(result["batch_size"]), target["target"])
     if not target["fits"]:
         failed = next(p["failure"] for p in target["phases"] if not p["compiles_and_fits"])
@@ -101,7 +117,8 @@ def _cells(result: dict[str, Any]) -> tuple[str, ...]:
         f"{phase['flops'] / 1e12:.3g}",
         f"{phase['step_seconds'] * 1e3:,.0f}",
         f"{phase['images_per_second']:,.0f}",
-        f"{target['hours']:.2f}",
+        _duration(target["hours"]),
+        "" if price is None else f"{price * target['hours']:.2f}",
         str(reduced["count"]),
         f"{reduced['bytes'] / 1e6:.0f}",
     )
@@ -129,7 +146,7 @@ def _compile(path: Path, config: str, overrides: Sequence[str], targets: Sequenc
     for target in missing:
         command += ["--topology", target]
     ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if ended.returncode > 1:
+    if ended.returncode not in (0, 1):
         raise RuntimeError(f"{row}: training.tpu_check ended with {ended.returncode}")
     document = json.loads(ended.stdout)
     with path.open("a") as file:
