@@ -141,7 +141,12 @@ class StepCompiler:
             raise ValueError(
                 f"batch_size is {batch}, which the {devices} devices of {target.name} do not divide"
             )
-        topology = topologies.get_topology_desc(platform="tpu", topology_name=target.topology)
+        chip = target.generation.chip_config
+        topology = topologies.get_topology_desc(
+            platform="tpu",
+            topology_name=target.topology,
+            **({"chip_config_name": chip} if chip else {}),
+        )
         began, lowered = time.monotonic(), False
         try:
             step = self._lower(phase, topology.devices)

@@ -14,7 +14,7 @@ _TOPOLOGY = re.compile(r"(?P<generation>v\d+[ep]?|tpu\d+x):(?P<grid>\d+(x\d+){1,
 
 @dataclass(frozen=True)
 class Generation:
-    """What a program for one core of a generation can use."""
+    """What a program for one device of a generation can use."""
 
     clock_hz: float | None
     """Of the tensor core, for the compiler's cycles; None where no figure is public.
@@ -25,16 +25,18 @@ class Generation:
     can do in a cycle: 2^17, 2^18 and 2^19 operations, of which the compiler's own cycles for a
     product of 8192 x 8192 matrices reach 70 to 90 %."""
     hbm_gib: float
-    """Of a core, as libtpu 0.0.42 enforces it: a part is kept for the system."""
+    """Of a device, as libtpu 0.0.42 enforces it: a part is kept for the system."""
     devices_per_chip: int
-    """As the compiler sees them. A v4 virtual machine joins the two cores of a chip; here each is a
-    device."""
+    """As a program sees them."""
+    chip_config: str | None = None
+    """libtpu's name for how the cores of a chip are used; None is its default."""
 
 
 GENERATIONS = {
     "v2": Generation(700e6, 7.48, 2),
     "v3": Generation(940e6, 15.48, 2),
-    "v4": Generation(1050e6, 15.25, 2),
+    # A virtual machine joins the two cores of a v4 chip.
+    "v4": Generation(1050e6, 30.75, 1, "megacore"),
     "v5e": Generation(1.5e9, 15.75, 1),
     "v5p": Generation(1.75e9, 95.74, 1),
     "v6e": Generation(1.75e9, 31.25, 1),
