@@ -54,7 +54,7 @@ def test_attach(convert: Folder) -> None:
     np.save(convert.path / "anchors.npy", ANCHORS)
     options = ["--num-classes", "5", "--max-detections", "8", "--nms-score-threshold", "0.3"]
     options += ["--nms-iou-threshold", "0.5", "--scores-are", "logits", "--into", "native"]
-    options += ["--boxes", "0", "--scores", "b", "--out", str(convert.out)]
+    options += ["--boxes", "0", "--scores", "b", "-o", str(convert.out)]
     anchors = str(convert.path / "anchors.npy")
     text, _ = convert("attach", model, "--anchors", anchors, *options)
     expected = attach_postprocess(

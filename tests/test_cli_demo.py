@@ -41,7 +41,7 @@ def test_the_cat_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str], ru
 
 def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "cat.png"
-    assert main(["demo", "--out", str(out), "--runs", "3"]) == 0
+    assert main(["demo", "-o", str(out), "--runs", "3"]) == 0
     text = capsys.readouterr().out
     assert "Chelsea" in text
     assert str(out) in text

@@ -171,7 +171,7 @@ def test_many_pictures_to_a_folder(run: Run) -> None:
 def test_what_is_drawn(run: Run) -> None:
     large = picture((1, 1, (0, 250, 0))).repeat(100, axis=0).repeat(100, axis=1)
     Image.fromarray(large).save("large.png")
-    assert run("large.png", "--out", "drawn.png", "--threshold", "0.3")[0] == 0
+    assert run("large.png", "-o", "drawn.png", "--threshold", "0.3")[0] == 0
     with Image.open("drawn.png") as drawn:
         changed = (np.asarray(drawn) != large).any(axis=2)
     rows, columns = np.nonzero(changed)

@@ -426,7 +426,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    parser.add_argument("--out", required=True, metavar="RUN_DIR")
+    parser.add_argument("-o", "--out", required=True, metavar="RUN_DIR")
     args = parser.parse_intermixed_args(arguments)
     try:
         train(load_config(args.config, args.overrides), args.out)

@@ -118,7 +118,7 @@ def _add_show(commands: Any) -> None:
         "draw augmented samples with their boxes",
         "show pets --label-from file_name --out samples.png --count 16",
     )
-    parser.add_argument("--out", required=True, metavar="PICTURE", help="a .png or .jpg file")
+    parser.add_argument("-o", "--out", required=True, metavar="PICTURE", help="a .png or .jpg file")
     parser.add_argument("--count", type=_positive, default=16, metavar="N", help="samples (16)")
     parser.add_argument("--seed", type=int, default=0, help="of order and augmentation (0)")
     parser.add_argument("--image-size", type=_positive, default=300, metavar="PX", help="(300)")

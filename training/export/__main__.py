@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("source", type=Path, metavar="RUN_DIR", help="of a run, or a .weights.h5 file")
-    add("--out", type=Path, required=True, metavar="DIR")
+    add("-o", "--out", type=Path, required=True, metavar="DIR")
     add("--name", default="detector", help="files are called NAME_KIND.tflite")
     add(
         "--kinds",

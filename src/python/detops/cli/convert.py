@@ -166,7 +166,7 @@ def _add_edit(edits: Any, name: str, make: Edit, summary: str, use: str) -> argp
     parser = arguments.new_command(
         edits, name, summary=summary, description=f"{summary}.".capitalize(), example=example
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
     parser.set_defaults(run=run, make=make)
     return parser
 

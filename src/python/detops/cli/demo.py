@@ -43,7 +43,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "image", metavar="IMAGE", nargs="?", help="a picture (default: scikit-image's cat)"
     )
-    parser.add_argument("--out", metavar="FILE", default=_OUT, help="default: %(default)s")
+    parser.add_argument("-o", "--out", metavar="FILE", default=_OUT, help="default: %(default)s")
     parser.add_argument("--runs", type=arguments.positive, default=50, metavar="N")
     arguments.add_runtime(parser, "default: the first one installed")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")

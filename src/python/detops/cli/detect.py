@@ -56,6 +56,7 @@ def add_command(commands: Any) -> None:
         help="the best N of each picture (default: all)",
     )
     parser.add_argument(
+        "-o",
         "--out",
         metavar="PATH",
         help="write annotated pictures: a file for one picture, a folder for many",
