@@ -217,7 +217,7 @@ def test_images_without_boxes_train(voc: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (lambda voc: ["nothing", "--out", "x"], "there is no config 'nothing'"),
-        (lambda voc: ["ssd_mobilenet_v1_300"], "the following arguments are required: --out"),
+        (lambda voc: ["ssd_mobilenet_v1_300"], "the following arguments are required: -o/--out"),
         (lambda voc: ["ssd_mobilenet_v1_300", "--out", "x"], "train_data is empty"),
         (
             lambda voc: ["ssd_mobilenet_v1_300", "train_data=/nowhere", "--out", "x"],
