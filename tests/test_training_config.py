@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import ast
 import json
+import math
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,78 @@ def test_values_are_read_as_their_types() -> None:
     assert isinstance(config.steps, int)
 
 
+VALUES: list[Any] = [
+    *(10**5000, -(10**5000), 2**64, 1e308, -1e308, -2, 0, math.nan, math.inf, 1.5),
+    *(True, None, [], {}, [[["a"]]], b"a", "", "a\0b", "\ud800", "nan", "1e999", "1" * 100_000),
+]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("field", list(Config.__dataclass_fields__))
+def test_any_value_of_any_field_is_taken_or_named(field: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    given = {"architecture": "a", "steps": 10, "learning_rate": 0.1}
+    refused = 0
+    for value in VALUES:
+        try:
+            config = _config(**{field: value})
+            assert math.isfinite(config.as_dict()[field]) or isinstance(value, (str, bool))
+        except ValueError as error:
+            assert field in str(error)
+            assert len(str(error)) < 300
+            refused += 1
+        except TypeError:
+            assert isinstance(value, str)
+        try:
+            path.write_text(json.dumps({**given, field: value}))
+        except (ValueError, TypeError):
+            continue
+        try:
+            load_config(path)
+        except ValueError as error:
+            assert str(path) in str(error) and field in str(error)
+    assert refused > len(VALUES) / 3
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"\xff{}", "is not UTF-8 at byte 0"),
+        ("a.json", b"", "is no config in JSON: Expecting value"),
+        ("a.json", b"[" * 100_000, "is no config in JSON: maximum recursion depth"),
+        ("a.json", b'[["steps", 1]]', "it holds a list, expected an object"),
+        ("a.json", b'{"steps": 1, "steps": 2}', "key 'steps' is given twice, expected once"),
+        ("a.json", b'{"steps": ' + b"1" * 5000 + b"}", "is no config in JSON: Exceeds the limit"),
+        ("a.json", b" " * (2 << 20), "has more than 1048576 bytes, it is no config"),
+        ("a.py", b"\xff", "SyntaxError: .*can't decode byte 0xff"),
+        ("a.py", b"\0", "source code string cannot contain null bytes"),
+        ("a.py", b"\nimport sys\nsys.exit(0)", "line 3: SystemExit: 0"),
+        ("a.py", b"\n1 / 0", "line 2: ZeroDivisionError: division by zero"),
+        ("a.py", b"f = lambda: f()\nf()", "RecursionError: maximum recursion depth exceeded"),
+        ("a.py", b"import nowhere_at_all", "line 1: ModuleNotFoundError: No module named"),
+    ],
+)
+def test_whatever_a_config_file_holds_is_one_error_that_names_it(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.fault
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_config_that_is_no_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.py")
+    for name in ("folder.json", "pipe.py"):
+        with pytest.raises(ValueError, match=rf"{name} is no file, expected a config"):
+            load_config(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -72,7 +147,11 @@ def test_values_are_read_as_their_types() -> None:
         ("batch_size=1.5", "batch_size is '1.5', expected a whole number"),
         ("learning_rate=nan", "learning_rate is 'nan', expected a number"),
         ("flip=maybe", "flip is 'maybe', expected true or false"),
-        ("batch_size=0", "batch_size is 0, expected >= 1"),
+        ("batch_size=0", "batch_size is 0, expected 1 to 1000000"),
+        ("steps=1e9", "steps is 1000000000, expected 1 to 99999999"),
+        ("seed=4294967296", "seed is 4294967296, expected 0 to 4294967295"),
+        ("depth_multiplier=0", r"depth_multiplier is 0.0, expected 0.01 to 16"),
+        ("learning_rate=0", "learning_rate is 0.0, expected > 0, at most"),
         ("momentum=1", "momentum is 1.0, expected 0 <= momentum < 1"),
         ("optimizer=lion", "optimizer is 'lion', expected 'momentum' or 'adam'"),
         ("distribute=gpus", "distribute is 'gpus', expected one of none, replicas, tpu, hosts"),

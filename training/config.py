@@ -13,6 +13,7 @@ import json
 import math
 import re
 import runpy
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,42 @@ from typing import Any
 FOLDER = Path(__file__).parent / "configs"
 DISTRIBUTIONS = ("none", "replicas", "tpu", "hosts")
 
+_MAX_CONFIG_BYTES = 1 << 20
+_SHOWN = 80
+"""Characters of a wrong value in a message."""
+
 _EXPECTED = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
-    "str": "a text",
+    "str": "a text of UTF-8 without a null character",
+}
+
+# Least and most, both included. What is above the most is a slip of the keyboard: it would ask for
+# more memory than there is, overflow what an engine counts with, or not fit a checkpoint's name.
+_STEP = 99_999_999
+_FLOAT32 = 1e38
+_LARGEST_ANCHOR = 10
+_RANGES: dict[str, tuple[float, float]] = {
+    "image_size": (1, 8192),
+    "max_boxes": (1, 100_000),
+    "batch_size": (1, 1_000_000),
+    "steps": (1, _STEP),
+    "log_every": (1, _STEP),
+    "checkpoint_every": (1, _STEP),
+    "keep_checkpoints": (1, _STEP),
+    "host_timeout": (1, 1_000_000),
+    "seed": (0, 2**32 - 1),
+    "warmup_steps": (0, _STEP),
+    "evaluate_every": (0, _STEP),
+    "quantize_from": (-1, _STEP),
+    "freeze_batch_norm_from": (-1, _STEP),
+    "weight_decay": (0, _FLOAT32),
+    "warmup_learning_rate": (0, _FLOAT32),
+    "gradient_clip": (0, _FLOAT32),
+    "focal_gamma": (0, 1000),
+    "localization_weight": (0, _FLOAT32),
+    "depth_multiplier": (0.01, 16),
 }
 
 
@@ -133,11 +165,16 @@ class Config:
         for field in dataclasses.fields(self):
             value = _converted(field.name, str(field.type), getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-        problems = [text for wrong, text in _rules(self) if wrong]
+        problems = _out_of_range(self) or [text for wrong, text in _rules(self) if wrong]
         try:
-            self.anchor_sizes()
+            sizes = self.anchor_sizes()
         except ValueError:
-            problems.append(f"anchor_scales is {self.anchor_scales!r}, expected numbers and commas")
+            sizes = (math.nan,)
+        if not all(0 < size <= _LARGEST_ANCHOR for size in sizes):
+            problems.append(
+                f"anchor_scales is {_shown(self.anchor_scales)}, expected numbers and commas, each "
+                f"number > 0, at most {_LARGEST_ANCHOR}"
+            )
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -175,17 +212,18 @@ def load_config(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Conf
     """
     path = _find(str(path_or_name))
     values = _read(path)
-    known = [field.name for field in dataclasses.fields(Config)]
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{text!r} is not of the form key=value")
-        _check_key(key, known)
+            raise ValueError(f"{_shown(text)} is not of the form key=value")
+        if key not in Config.__dataclass_fields__:
+            raise _no_key(key)
         values[key] = value
     try:
         return Config(**values)
-    except TypeError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (TypeError, ValueError) as error:
+        where = f"{path} with {_shown(' '.join(overrides))}" if overrides else str(path)
+        raise ValueError(f"{where}: {error}") from error
 
 
 def config_names() -> list[str]:
@@ -196,53 +234,100 @@ def config_names() -> list[str]:
 def _find(given: str) -> Path:
     path = Path(given)
     if path.suffix in (".py", ".json"):
-        if not path.is_file():
+        if not path.exists():
             raise ValueError(f"there is no config file {path}")
+        # Reading a pipe would wait for ever, and a device might have no end.
+        if not path.is_file():
+            raise ValueError(f"{path} is no file, expected a config of Python or JSON")
         return path
     names = config_names()
     if given not in names:
-        near = difflib.get_close_matches(given, names, 1)
+        near = difflib.get_close_matches(given[:_SHOWN], names, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise ValueError(f"there is no config {given!r}; {hint}")
+        raise ValueError(f"there is no config {_shown(given)}; {hint}")
     return FOLDER / f"{given}.py"
 
 
 def _read(path: Path) -> dict[str, Any]:
-    known = [field.name for field in dataclasses.fields(Config)]
-    if path.suffix == ".json":
-        values = json.loads(path.read_text())
+    if path.stat().st_size > _MAX_CONFIG_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_CONFIG_BYTES} bytes, it is no config")
+    return _read_json(path) if path.suffix == ".json" else _run(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once_each)
         if not isinstance(values, dict):
-            raise ValueError(f"{path} holds no JSON object")
+            raise ValueError(f"it holds a {type(values).__name__}, expected an object")
         for key in values:
-            _check_key(str(key), known)
-        return values
+            if key not in Config.__dataclass_fields__:
+                raise _no_key(key)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no config in JSON: {error}") from error
+    return values
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {_shown(twice)} is given twice, expected once")
+    return values
+
+
+def _run(path: Path) -> dict[str, Any]:
+    """What a config in Python defines. It is a program: anything at all may go wrong in it."""
     try:
         config = runpy.run_path(str(path)).get("CONFIG")
-    except TypeError as error:
+    except (Exception, SystemExit) as error:
         # The record's own complaint about a field that it does not have.
         misspelt = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if misspelt is None:
-            raise ValueError(f"{path}: {error}") from error
-        _check_key(misspelt[1], known)
-        raise
+        if isinstance(error, TypeError) and misspelt is not None:
+            what = str(_no_key(misspelt[1]))
+        elif isinstance(error, ValueError):
+            what = str(error)
+        else:
+            what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}{_line_of(error, path)}: {what}") from error
     if not isinstance(config, Config):
         raise ValueError(f"{path} defines no CONFIG = Config(...)")
     return config.as_dict()
 
 
-def _check_key(key: str, known: Sequence[str]) -> None:
-    if key in known:
-        return
-    near = difflib.get_close_matches(key, known, 1, cutoff=0.5)
+def _line_of(error: BaseException, path: Path) -> str:
+    """Where in a file an error came from, for a message."""
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == str(path)
+    ]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _no_key(key: str) -> ValueError:
+    known = [field.name for field in dataclasses.fields(Config)]
+    near = difflib.get_close_matches(key[:_SHOWN], known, 1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    raise ValueError(f"config has no key {key!r}; {hint}")
+    return ValueError(f"config has no key {_shown(key)}; {hint}")
+
+
+def _shown(value: Any) -> str:
+    """A wrong value in a message: it may have any length, and Python refuses to write some ints."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to print"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _converted(name: str, kind: str, value: Any) -> Any:
     """The value as the field's type, or ValueError; texts come from the command line."""
-    problem = ValueError(f"{name} is {value!r}, expected {_EXPECTED[kind]}")
+    problem = ValueError(f"{name} is {_shown(value)}, expected {_EXPECTED[kind]}")
     if kind == "str":
-        if not isinstance(value, (str, Path)):
+        if not isinstance(value, (str, Path)) or not _is_text(str(value)):
             raise problem
         return str(value)
     if kind == "bool":
@@ -262,24 +347,27 @@ def _converted(name: str, kind: str, value: Any) -> Any:
     return int(number) if kind == "int" else number
 
 
+def _is_text(value: str) -> bool:
+    """No file has a null character in its name, and TensorFlow takes names in UTF-8 alone."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
+
+
+def _out_of_range(config: Config) -> list[str]:
+    """A sentence for each number that is too small or too large by itself."""
+    return [
+        f"{name} is {_shown(getattr(config, name))}, expected {least} to {most}"
+        for name, (least, most) in _RANGES.items()
+        if not least <= getattr(config, name) <= most
+    ]
+
+
 def _rules(config: Config) -> list[tuple[bool, str]]:
     """What must not be, with the sentence that says so."""
     rules = [
-        (getattr(config, name) < least, f"{name} is {getattr(config, name)}, expected >= {least}")
-        for name, least in (
-            *((n, 1) for n in ("image_size", "max_boxes", "batch_size", "steps", "log_every")),
-            *((n, 1) for n in ("checkpoint_every", "keep_checkpoints", "host_timeout")),
-            *((n, 0) for n in ("seed", "warmup_steps", "evaluate_every", "weight_decay")),
-            *((n, 0) for n in ("warmup_learning_rate", "gradient_clip", "focal_gamma")),
-            *((n, 0) for n in ("localization_weight",)),
-            *((n, -1) for n in ("quantize_from", "freeze_batch_norm_from")),
-        )
-    ]
-    rules += [
-        (getattr(config, name) <= 0, f"{name} is {getattr(config, name)}, expected > 0")
-        for name in ("learning_rate", "depth_multiplier")
-    ]
-    rules += [
         (
             not 0 <= getattr(config, name) < 1,
             f"{name} is {getattr(config, name)}, expected 0 <= {name} < 1",
@@ -288,6 +376,10 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
     ]
     return [
         *rules,
+        (
+            not 0 < config.learning_rate <= _FLOAT32,
+            f"learning_rate is {config.learning_rate}, expected > 0, at most {_FLOAT32}",
+        ),
         (
             not 0 < config.nms_iou_threshold <= 1,
             f"nms_iou_threshold is {config.nms_iou_threshold}, expected in (0, 1]",
@@ -298,11 +390,12 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
         ),
         (
             config.optimizer not in ("momentum", "adam"),
-            f"optimizer is {config.optimizer!r}, expected 'momentum' or 'adam'",
+            f"optimizer is {_shown(config.optimizer)}, expected 'momentum' or 'adam'",
         ),
         (
             config.distribute not in DISTRIBUTIONS,
-            f"distribute is {config.distribute!r}, expected one of {', '.join(DISTRIBUTIONS)}",
+            f"distribute is {_shown(config.distribute)}, expected one of "
+            f"{', '.join(DISTRIBUTIONS)}",
         ),
         (
             config.warmup_steps >= config.steps,
