@@ -9,6 +9,8 @@ find. It holds no code and does not depend on the Keras backend.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -16,8 +18,9 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -87,35 +90,54 @@ def save(
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    for old in _paths(folder)[:-keep]:
-        old.unlink(missing_ok=True)
-    # Left by a run that was killed while it wrote.
-    for left in folder.glob("step_*.tmp"):
-        left.unlink(missing_ok=True)
+    # The second are left by a run that was killed while it wrote.
+    for old in (*_paths(folder)[:-keep], *folder.glob("step_*.tmp")):
+        # What was saved counts, not what somebody put in the way: a folder, for example.
+        with contextlib.suppress(OSError):
+            old.unlink(missing_ok=True)
     return path
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint that can be read, or None if there is none at all.
+def load_newest(
+    folder: Path,
+    warn: Callable[[str], None],
+    check: Callable[[Checkpoint], None] = lambda found: None,
+) -> Checkpoint | None:
+    """The newest checkpoint that can be used, or None if there is none at all.
+
+    Those that cannot are given another name, so that they are neither in the way of new ones nor
+    counted among those that are kept; nothing is deleted.
 
     Args:
-      warn: told of each damaged file that was passed over.
+      warn: told of each file that was passed over.
+      check: refuses what was read by raising ValueError.
 
     Raises:
-      ValueError: there are checkpoints, and every one is damaged.
+      AnotherRun: every one is refused, the newest for being another run's.
+      ValueError: there are checkpoints, and not one can be used; nothing is renamed.
     """
-    paths = _paths(folder)
-    for path in reversed(paths):
+    refused: dict[Path, Exception] = {}
+    for path in reversed(_paths(folder)):
         try:
-            return _read(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            warn(f"{path} is damaged ({error}); going back to the one before")
-    if paths:
-        raise ValueError(
-            f"none of the {len(paths)} checkpoints in {folder} can be read; "
-            "to begin anew, delete them or give another --out"
-        )
-    return None
+            found = _read(path)
+            check(found)
+        # A file can be wrong in every way there is.
+        except Exception as error:
+            refused[path] = error
+            continue
+        for other, problem in refused.items():
+            aside = _put_aside(other)
+            warn(f"{other} is damaged ({problem}); it is {aside} now, going back to the one before")
+        return found
+    if not refused:
+        return None
+    for problem in refused.values():
+        if isinstance(problem, AnotherRun):
+            raise problem
+    raise ValueError(
+        f"none of the {len(refused)} checkpoints in {folder} can be used, the newest one: "
+        f"{next(iter(refused.values()))}; to begin anew, delete them or give another --out"
+    )
 
 
 def restore(checkpoint: Checkpoint, variables: Sequence[Any]) -> None:
@@ -124,28 +146,47 @@ def restore(checkpoint: Checkpoint, variables: Sequence[Any]) -> None:
     Raises:
       ValueError: another number of variables, or one of another name or shape.
     """
+    check_fits(checkpoint, variables)
+    pairs = zip(sorted(checkpoint.arrays.items()), variables, strict=True)
+    for (_, array), variable in pairs:
+        variable.assign(array)
+
+
+def check_fits(checkpoint: Checkpoint, variables: Sequence[Any]) -> None:
+    """Refuses what `restore` would.
+
+    Raises:
+      ValueError: another number of variables, or one of another name, type or shape.
+    """
     if len(checkpoint.arrays) != len(variables):
         raise ValueError(
             f"{checkpoint.path} holds {len(checkpoint.arrays)} variables, "
             f"the model and its optimizer have {len(variables)}"
         )
-    pairs = list(zip(sorted(checkpoint.arrays.items()), variables, strict=True))
-    for (name, array), variable in pairs:
+    for (name, array), variable in zip(sorted(checkpoint.arrays.items()), variables, strict=True):
         saved = name.rpartition("/")[2]
         if saved != _plain_name(variable) or array.shape != tuple(variable.shape):
             raise ValueError(
                 f"{checkpoint.path} holds {saved} of shape {list(array.shape)} where the model has "
                 f"{variable.path} of shape {list(variable.shape)}"
             )
-    for (_, array), variable in pairs:
-        variable.assign(array)
+        # Not the very type: backends count steps in 32 or 64 bits.
+        if _kind(array.dtype) != _kind(np.dtype(keras.backend.standardize_dtype(variable.dtype))):
+            raise ValueError(
+                f"{checkpoint.path} holds {saved} as {array.dtype} where the model has "
+                f"{variable.path} as {variable.dtype}"
+            )
+
+
+class AnotherRun(ValueError):
+    """A checkpoint is whole, and of another config or other classes."""
 
 
 def check_same_run(saved: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
     """Refuses to go on with another config than a run began with.
 
     Raises:
-      ValueError: a key that is not in CHANGEABLE differs; each is named with both values.
+      AnotherRun: a key that is not in CHANGEABLE differs; each is named with both values.
     """
     differing = [
         f"{key} was {saved.get(key)!r} and is {config.get(key)!r}"
@@ -153,7 +194,7 @@ def check_same_run(saved: Mapping[str, Any], config: Mapping[str, Any], folder: 
         if saved.get(key) != config.get(key)
     ]
     if differing:
-        raise ValueError(
+        raise AnotherRun(
             f"{folder} has checkpoints of another run: {'; '.join(differing)}; "
             "give another --out, or the same values"
         )
@@ -168,6 +209,10 @@ def _plain_name(variable: Any) -> str:
     return re.sub(r"_?\d+", "", variable.name)
 
 
+def _kind(dtype: np.dtype[Any]) -> str:
+    return "integer" if dtype.kind in "iu" else dtype.kind
+
+
 def _paths(folder: Path) -> list[Path]:
     """Oldest first."""
     if not folder.is_dir():
@@ -176,9 +221,43 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Checkpoint:
+    # Opening a pipe would wait for ever.
+    if not path.is_file():
+        raise ValueError("it is no file")
     # Opened here: NumPy leaves the file of a damaged archive open.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        # Each access reads the whole member and compares its checksum.
-        arrays = {name: archive[name] for name in archive.files}
+    with path.open("rb") as file:
+        _check_archive(file, path.stat().st_size)
+        with np.load(file, allow_pickle=False) as archive:
+            # Each access reads the whole member and compares its checksum.
+            arrays = {name: archive[name] for name in archive.files}
+    if _STATE not in arrays:
+        raise ValueError(f"it holds no {_STATE!r}")
     state = json.loads(arrays.pop(_STATE).tobytes().decode())
-    return Checkpoint(path, int(state["step"]), state, arrays)
+    step = int(path.stem.partition("_")[2])
+    if not isinstance(state, dict) or state.get("step") != step:
+        found = state.get("step") if isinstance(state, dict) else None
+        raise ValueError(f"it is of step {found!r}, expected {step} as its name says")
+    return Checkpoint(path, step, state, arrays)
+
+
+def _check_archive(file: BinaryIO, size: int) -> None:
+    """Refuses what no run has written and would take more memory than the file has bytes."""
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("its arrays are compressed, expected them plain")
+    if sum(member.file_size for member in members) > size:
+        raise ValueError("its arrays have more bytes than the file")
+    if len({member.filename for member in members}) < len(members):
+        raise ValueError("two of its arrays have the same name")
+    file.seek(0)
+
+
+def _put_aside(path: Path) -> str:
+    """Gives a file, or whatever is there in its place, a name that is no checkpoint's."""
+    names = (f"{path.name}.damaged{number or ''}" for number in itertools.count())
+    aside = next(path.with_name(name) for name in names if not path.with_name(name).exists())
+    # Of several hosts another may have been faster, and a folder may not be ours to change.
+    with contextlib.suppress(OSError):
+        path.rename(aside)
+    return aside.name

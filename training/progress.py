@@ -20,6 +20,9 @@ from detops.whole_file import replacing
 class RunLog:
     """The log of a run. Losses are means over the steps since the line before."""
 
+    STATE = ("step_seconds", "timed_steps", "window")
+    """Names of what a checkpoint keeps of it."""
+
     def __init__(
         self,
         folder: Path,

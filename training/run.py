@@ -18,6 +18,17 @@ from training.progress import RunLog
 from training.report import versions
 from training.run_folder import RunFolder
 
+_STATE: dict[str, Any] = {
+    "config": dict,
+    "versions": dict,
+    "labels": list,
+    "seconds": (int, float),
+    "evaluations": list,
+    "last_losses": dict,
+    "log": dict,
+}
+"""Of a checkpoint, besides the step."""
+
 
 class Run:
     """A run's folder and everything in it that changes as steps are done."""
@@ -28,7 +39,7 @@ class Run:
         """Begins a run or takes one up.
 
         Raises:
-          ValueError: the folder has checkpoints of another config, or only damaged ones.
+          ValueError: the folder has checkpoints of another run, or only damaged ones.
         """
         self.kept, self.config, self.detector = kept, config, detector
         folder = self.folder = kept.path
@@ -42,17 +53,8 @@ class Run:
         self._seconds_before, self._began = 0.0, time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoint.load_newest(
-            folder / "checkpoints", lambda text: print(text, file=sys.stderr)
+            folder / "checkpoints", lambda text: print(text, file=sys.stderr), self._check
         )
-        if saved is not None:
-            # A field that came later had its default.
-            began_with = {**Config.defaults(), **saved.state["config"]}
-            checkpoint.check_same_run(began_with, config.as_dict(), folder)
-            if saved.state["labels"] != self.labels:
-                raise ValueError(
-                    f"{folder} was trained on the classes {', '.join(saved.state['labels'])}, "
-                    f"the data now holds {', '.join(self.labels)}"
-                )
         _check_same_step(folder, 0 if saved is None else saved.step)
         self._writes = distribution.host() == 0
         self.log = RunLog(
@@ -96,6 +98,26 @@ class Run:
         folder, keep = self.folder / "checkpoints", self.config.keep_checkpoints
         checkpoint.save(folder, self.done, self.variables, state, keep=keep)
         self.kept.send()
+
+    def _check(self, saved: checkpoint.Checkpoint) -> None:
+        """Refuses a checkpoint that this run cannot go on from."""
+        for name, kind in _STATE.items():
+            if not isinstance(saved.state.get(name), kind):
+                raise ValueError(f"it has no {name!r}, or one of another kind")
+        if missing := {*RunLog.STATE} - {*saved.state["log"]}:
+            raise ValueError(f"its 'log' lacks {', '.join(sorted(missing))}")
+        # A field that came later had its default.
+        began_with = {**Config.defaults(), **saved.state["config"]}
+        checkpoint.check_same_run(began_with, self.config.as_dict(), self.folder)
+        if saved.state["labels"] != self.labels:
+            raise checkpoint.AnotherRun(
+                f"{self.folder} was trained on the classes "
+                f"{', '.join(map(str, saved.state['labels']))}, "
+                f"the data now holds {', '.join(self.labels)}"
+            )
+        if saved.step > self.config.steps:
+            raise ValueError(f"it is of step {saved.step}, the run has {self.config.steps}")
+        checkpoint.check_fits(saved, self.variables)
 
     def _take_up(self, saved: checkpoint.Checkpoint) -> None:
         checkpoint.restore(saved, self.variables)
