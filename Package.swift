@@ -61,6 +61,7 @@ let package = Package(
                 "tflite_ops/op_options.cc",
                 "tflite_ops/postprocess_node.cc",
                 "tflite_ops/postprocess_op.cc",
+                "tflite_ops/stuck_node.cc",
                 "tflite_ops/tensor_desc.cc",
             ],
             publicHeadersPath: "include",

@@ -257,6 +257,37 @@ def refused_options() -> dict[str, tuple[PostprocessModel, tuple[str, ...]]]:
 REFUSED = _refused_models()
 
 
+def _refused_at_once() -> dict[str, tuple[PostprocessModel, tuple[str, ...]]]:
+    """Graphs whose outputs are inputs or constants, on which a runtime crashes or forgets why it
+    does not run: refused before it looks at them."""
+    narrow = {"dtypes": ("int8", "int8", "float32"), "dequantize": True}
+    rows: dict[str, tuple[PostprocessModel, tuple[str, ...]]] = {}
+    for number, role in enumerate(("boxes", "scores", "anchors")):
+        name = ("box_encodings", "scores", "anchors")[number]
+        for output in (0, 3):
+            rows[f"output {output} is the input {role}"] = (
+                build_case(anchors=None, aliased_outputs=((output, role),))[0],
+                (f"output {output} is the tensor of {name}, {number}", "expected another"),
+            )
+    for output in (0, 3):
+        rows[f"output {output} is the constant anchors"] = (
+            build_case(aliased_outputs=((output, "anchors"),))[0],
+            (f"output {output} is tensor 2, a constant", "is the tensor of anchors"),
+        )
+    rows["an output is the tensor that DEQUANTIZE reads"] = (
+        build_case(**narrow, aliased_outputs=((0, "boxes"),))[0],  # type: ignore[arg-type]
+        ("node 0 can never run", "expected a graph without circles"),
+    )
+    rows["an output is what DEQUANTIZE writes"] = (
+        build_case(**narrow, aliased_outputs=((1, "boxes_dequantized"),))[0],  # type: ignore[arg-type]
+        ("output 1 is the tensor of box_encodings, 3", "expected another"),
+    )
+    return rows
+
+
+REFUSED_AT_ONCE = _refused_at_once()
+
+
 def option_block(**overrides: Any) -> bytes:
     return bytes(flexbuffers.Dumps(options_of(**overrides)))
 

@@ -165,6 +165,8 @@ class PostprocessModel:
     num_outputs: int = 4
     shared_outputs: tuple[int, ...] = ()
     """Outputs of the op that are the tensor of its last output."""
+    aliased_outputs: tuple[tuple[int, str], ...] = ()
+    """Outputs of the op that are a tensor of another name, such as "anchors"."""
     missing_inputs: tuple[int, ...] = ()
     """Positions of node inputs written as -1, the schema's mark of an optional tensor left out."""
     declared_output_shapes: bool = True
@@ -280,6 +282,9 @@ class PostprocessModel:
             for name, shape in list(zip(names, shapes, strict=False))[: self.num_outputs]
         ]
         written = [outputs[-1] if i in self.shared_outputs else t for i, t in enumerate(outputs)]
+        for position, name in self.aliased_outputs:
+            tensors = writer.graph.tensors
+            written[position] = next(i for i, t in enumerate(tensors) if t.name == name)
         operator = writer.operator(
             schema.BuiltinOperator.CUSTOM, inputs, written, custom_code=self.custom_code
         )

@@ -25,6 +25,7 @@ import detops
 from bad_models import (
     BROKEN_BLOCKS,
     REFUSED,
+    REFUSED_AT_ONCE,
     RESIZED,
     SUPPORTED,
     assert_words,
@@ -130,8 +131,9 @@ def child(runtime: str, route: str, names: list[str]) -> None:
             outcome = _child_supported(runtime, route, SUPPORTED[row])
         elif kind == "resized":
             outcome = _child_resized(runtime, route, row)
-        elif kind == "refused":
-            outcome = _child_refused(runtime, route, REFUSED[row][0].build())
+        elif kind in ("refused", "at once"):
+            model = {**REFUSED, **REFUSED_AT_ONCE}[row][0]
+            outcome = _child_refused(runtime, route, model.build())
         else:
             model = dataclasses.replace(build_case()[0], options=BROKEN_BLOCKS[row][0])
             outcome = _child_refused(runtime, route, model.build())
@@ -142,6 +144,9 @@ def child(runtime: str, route: str, names: list[str]) -> None:
 def outcomes(runtime: str, route: str) -> dict[str, dict[str, Any]]:
     """What became of every row; a row that ended its process has the outcome {"crash": ...}."""
     names = [f"refused: {row}" for row in REFUSED]
+    if route != "register_ops after allocation":
+        # Before detops is asked, the runtime has looked at the graph, and crashed.
+        names += [f"at once: {row}" for row in REFUSED_AT_ONCE]
     names += [f"supported: {row}" for row in SUPPORTED]
     names += [f"resized: {row}" for row in RESIZED]
     if route == "detops.Interpreter":
@@ -201,6 +206,14 @@ def test_refused_when_prepared(runtime: str, route: str, row: str) -> None:
     assert_words(outcome["message"], ("TFLite_Detection_PostProcess", *REFUSED[row][1]))
     assert outcome["again"], "the second allocation was not refused"
     assert outcome["invoke_refused"]
+
+
+@pytest.mark.parametrize("row", REFUSED_AT_ONCE)
+@pytest.mark.parametrize("route", ROUTES[:2])
+def test_refused_before_the_runtime_looks(runtime: str, route: str, row: str) -> None:
+    outcome = _outcome(runtime, route, f"at once: {row}")
+    assert (outcome["stage"], outcome.get("type")) == ("construct", "ValueError"), outcome
+    assert_words(outcome["message"], REFUSED_AT_ONCE[row][1])
 
 
 @pytest.mark.parametrize("row", BROKEN_BLOCKS)

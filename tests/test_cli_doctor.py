@@ -120,7 +120,26 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("output_count", {"num_outputs": 3}, "it has 3 outputs, expected 4"),
     ("output_count", {"num_outputs": 5}, "it has 5 outputs, expected 4"),
     ("output_count", {"shared_outputs": (0,)}, "outputs 0 and 3 are one tensor"),
+    (
+        "output_count",
+        {"aliased_outputs": ((2, "scores"),)},
+        "output 2 is the tensor of scores, 1, expected another",
+    ),
+    (
+        "output_count",
+        {**INT8, "dequantize": True, "aliased_outputs": ((1, "scores_dequantized"),)},
+        "output 1 is the tensor of scores, 3, expected another",
+    ),
 ]
+
+
+def test_an_output_that_is_a_constant(doctor: Any) -> None:
+    content = _model(aliased_outputs=((3, "anchors"),)).build()
+    code, document, _ = doctor(content)
+    assert code == 1
+    texts = [fault["text"] for fault in document["faults"]]
+    assert "output 3 is tensor 2, a constant, expected another" in texts
+    assert all(fault["stock"] != "not known" for fault in document["faults"])
 
 
 @pytest.mark.parametrize(("name", "changes", "words"), FAULTS)

@@ -219,6 +219,17 @@ TEST(PostprocessOp, RefusesOneTensorForTwoOutputs) {
       << input.errors();
 }
 
+// Constants lie in the file, which is mapped for reading.
+TEST(PostprocessOp, RefusesAConstantForAnOutput) {
+  OpRun run;
+  SetUsualInputs(&run);
+  run.tensor(5)->allocation_type = kTfLiteMmapRo;
+  EXPECT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteError);
+  EXPECT_NE(run.errors().find("output 2 is tensor 5, a constant, expected another"),
+            std::string::npos)
+      << run.errors();
+}
+
 // Two nodes may write one tensor, and the runtime prepares both before it invokes the first.
 TEST(PostprocessOp, RefusesAnOutputThatShrankSince) {
   OpRun run;

@@ -24,7 +24,7 @@ import detops
 from detops import convert
 from detops.evaluation import read_detections, read_ground_truth, read_voc
 from detops.evaluation.coco_files import check_detections
-from detops.interpreter import check_option_blocks
+from detops.interpreter import check_openable
 from detops.labels import labels_in_model, read_labels
 from detops.model_file import ModelFile, ModelFileError
 from detops.nodes.facts import read_nodes
@@ -106,7 +106,7 @@ def check_model_file(data: bytes) -> None:
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             attempt(tensor.constant)
-    attempt(check_option_blocks, model)
+    attempt(check_openable, model)
     for node in read_nodes(model):
         find_faults(node)
         unchecked_inputs(node)

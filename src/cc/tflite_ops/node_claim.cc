@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "tflite_ops/stuck_node.h"
+
 namespace detops {
 namespace {
 
@@ -46,6 +48,34 @@ bool NodeClaim::CountUses(TfLiteContext* context) {
     }
   }
   return true;
+}
+
+// What Prepare would refuse too late: a runtime crashes when it cuts a graph in which something can
+// never run, and forgets the message when it goes back to its own op.
+TfLiteStatus NodeClaim::CheckWiring(TfLiteContext* context) {
+  bool any = false;
+  for (int index : plan_) {
+    TfLiteRegistration* registration;
+    const TfLiteNode* node = NodeOf(context, index, &registration);
+    if (!IsPostprocess(*registration)) continue;
+    any = true;
+    PostprocessNode probe;
+    probe.Bind(node->inputs, node->outputs);
+    const TfLiteStatus status = probe.CheckOutputsWritable(context);
+    if (status != kTfLiteOk) return status;
+  }
+  StuckNode stuck;
+  if (any && !stuck.Find(context, plan_, producers_)) {
+    context->ReportError(context, "detops: no memory to look at %d nodes.",
+                         static_cast<int>(plan_.size()));
+    return kTfLiteError;
+  }
+  if (stuck.node() < 0) return kTfLiteOk;
+  context->ReportError(context,
+                       "detops: node %d can never run, since it waits for what comes of its own "
+                       "outputs, expected a graph without circles. ",
+                       stuck.node());
+  return kTfLiteError;
 }
 
 // An input can be fused when all its uses are the op's and, with a RESHAPE between, the DEQUANTIZE
@@ -143,6 +173,8 @@ TfLiteStatus NodeClaim::Build(TfLiteContext* context) {
     context->ReportError(context, "detops: cannot look at the nodes of the graph.");
     return kTfLiteError;
   }
+  status = CheckWiring(context);
+  if (status != kTfLiteOk) return status;
   MarkFusable(context);
   bool dropped = true;
   while (dropped) {

@@ -28,6 +28,7 @@ class NodeClaim {
 
  private:
   bool CountUses(TfLiteContext* context);
+  TfLiteStatus CheckWiring(TfLiteContext* context);
   void MarkFusable(TfLiteContext* context);
   void Collect(TfLiteContext* context);
   TfLiteStatus DropWhatPartitionsSplit(TfLiteContext* context, bool* dropped);

@@ -135,12 +135,29 @@ void PostprocessNode::CheckOutputsApart(FaultList* faults) const {
       faults->Add(Fault::kOutputCount, "outputs %d and %d are one tensor, %d, expected two", j, i,
                   outputs_[i]);
     }
+  }
+}
+
+void PostprocessNode::CheckOutputsWritable(TfLiteContext* context, FaultList* faults) const {
+  for (int i = 0; i < std::min(num_outputs_, kNumOutputs); ++i) {
+    const TfLiteTensor* tensor = TensorAt(context, outputs_[i]);
+    if (tensor == nullptr) continue;
+    if (tensor->allocation_type == kTfLiteMmapRo) {
+      faults->Add(Fault::kOutputCount, "output %d is tensor %d, a constant, expected another", i,
+                  outputs_[i]);
+    }
     for (int j = 0; j < kNumInputs; ++j) {
       if (outputs_[i] != sources_[j].tensor) continue;
       faults->Add(Fault::kOutputCount, "output %d is the tensor of %s, %d, expected another", i,
                   kInputNames[j], outputs_[i]);
     }
   }
+}
+
+TfLiteStatus PostprocessNode::CheckOutputsWritable(TfLiteContext* context) const {
+  FaultList faults;
+  CheckOutputsWritable(context, &faults);
+  return faults.empty() ? kTfLiteOk : Report(context, faults);
 }
 
 TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
@@ -154,6 +171,7 @@ TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
   }
   if (!faults.empty()) return Report(context, faults);
   CheckOutputsApart(&faults);
+  CheckOutputsWritable(context, &faults);
   if (!faults.empty()) return Report(context, faults);
 
   TensorDesc descs[kNumInputs];

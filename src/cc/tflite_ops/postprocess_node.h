@@ -44,6 +44,9 @@ class PostprocessNode {
   // Says that nobody sees an output, and that the runtime will give it no memory.
   void SetUnseen(int output) { unseen_[output] = true; }
 
+  // Refuses outputs that are inputs or constants. Prepare does it as well.
+  TfLiteStatus CheckOutputsWritable(TfLiteContext* context) const;
+
   // Checks everything, allocates, and resizes the outputs.
   TfLiteStatus Prepare(TfLiteContext* context);
 
@@ -59,6 +62,7 @@ class PostprocessNode {
                       Shape shapes[kNumInputs], FaultList* faults) const;
   bool Reshape(TfLiteContext* context, int shape_tensor, Shape* shape, TensorDesc* desc) const;
   void CheckOutputsApart(FaultList* faults) const;
+  void CheckOutputsWritable(TfLiteContext* context, FaultList* faults) const;
   TfLiteStatus ResizeOutputs(TfLiteContext* context);
 
   Options options_;

@@ -10,6 +10,7 @@ from typing import Any
 
 from detops import _core
 from detops.model_file import ModelFile
+from detops.nodes.faults import output_faults
 from detops.registrar import delegate_path, register_ops
 
 # Runtime names, with the module that holds each one's Interpreter, in order of preference.
@@ -76,7 +77,7 @@ def Interpreter(
     if model_path is not None and not isinstance(os.fspath(model_path), str):
         raise TypeError(f"model_path is {model_path!r}, expected a str or a path of str")
     source = model_content if model_content is not None else os.fspath(model_path or "")
-    check_option_blocks(ModelFile.read(source))
+    check_openable(ModelFile.read(source))
     module = runtime_module(runtime)
     if model_content is not None:
         interpreter = module.Interpreter(model_content=model_content, **arguments)
@@ -86,10 +87,12 @@ def Interpreter(
     return interpreter
 
 
-def check_option_blocks(model: ModelFile) -> None:
-    """Raises ValueError when a post-processing node has an option block that cannot be read."""
-    for _, operator in model.postprocess_operators():
-        _, faults = _core.read_options(operator.custom_options or b"")
+def check_openable(model: ModelFile) -> None:
+    """Raises ValueError for a post-processing node on which a runtime may crash before detops is
+    asked: its option block cannot be read, or its outputs are constants or what it reads."""
+    for graph, operator in model.postprocess_operators():
+        faults = _core.read_options(operator.custom_options or b"")[1]
+        faults += output_faults(graph, operator)
         if faults:
             raise ValueError("; ".join(message for _, message in faults))
 

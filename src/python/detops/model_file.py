@@ -78,6 +78,11 @@ class Tensor:
     quantization: Quantization | None
     _data: NDArray[np.uint8] | None = field(repr=False, default=None)
 
+    @property
+    def is_constant(self) -> bool:
+        """The file stores bytes for it, whether or not they fit."""
+        return self._data is not None and self._data.size > 0
+
     def constant(self) -> NDArray[Any] | None:
         """The tensor's value stored in the file, or None where the file stores none.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detops import _core
-from detops.model_file import ModelFileError
+from detops.model_file import ModelFileError, Operator, Subgraph
 from detops.nodes.facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
 from detops.options import Options
 
@@ -56,6 +56,7 @@ class Finding:
 def find_faults(node: NodeFacts) -> list[Finding]:
     """Every reason to refuse a node that its file shows."""
     found = list(node.option_faults) or _structure_faults(node)
+    found = [*found, *output_faults(node.graph, node.operator)]
     if not found:
         found = _core.check(Options(**node.options), *_descriptions(node))
     found = [*found, *_constant_faults(node)]
@@ -93,6 +94,25 @@ def _structure_faults(node: NodeFacts) -> list[tuple[str, str]]:
     return [*found, *_shared_outputs(node.operator.outputs[: len(OUTPUT_ROLES)])]
 
 
+def output_faults(graph: Subgraph, operator: Operator) -> list[tuple[str, str]]:
+    """Outputs of a post-processing node that it must not write: constants, and what it reads.
+
+    Some runtimes crash on these before any op is asked, so who has the file looks at it first.
+    """
+    found = []
+    for number, tensor in enumerate(operator.outputs[: len(OUTPUT_ROLES)]):
+        if tensor < 0:
+            continue
+        if graph.tensors[tensor].is_constant:
+            text = f"output {number} is tensor {tensor}, a constant, expected another"
+            found.append(("output_count", text))
+        for role, source in zip(INPUT_ROLES, operator.inputs, strict=False):
+            if source == tensor:
+                text = f"output {number} is the tensor of {role}, {tensor}, expected another"
+                found.append(("output_count", text))
+    return found
+
+
 def _shared_outputs(outputs: tuple[int, ...]) -> list[tuple[str, str]]:
     """Outputs that are one tensor: it has the size of one of them."""
     return [
@@ -124,6 +144,8 @@ def _stock_text(name: str, text: str, node: NodeFacts) -> str:
         return "fails when it allocates"
     if name == "output_count" and "are one tensor" in text:
         return "writes one output over another"
+    if name == "output_count" and "expected another" in text:
+        return "crashes (SIGSEGV), or overwrites what it reads"
     return _STOCK.get(name, "not known")
 
 
