@@ -119,7 +119,7 @@ def test_inspect_a_set_without_boxes(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["draw"], "invalid choice: 'draw'"),
         (["inspect", "nowhere"], "nowhere does not exist"),
         (["inspect", "."], "expected one of them"),
-        (["convert", "x", "y", "--shards", "0"], "'0', expected a whole number of at least 1"),
+        (["convert", "x", "y", "--shards", "0"], "'0', expected a whole number, 1 to 99999"),
         (["show", "x", "--out", "a.txt"], "--out is a.txt, expected a .png or .jpg file"),
         (["show", "x", "--out", "no/a.png"], "no, the folder of --out, does not exist"),
     ],
@@ -136,7 +136,7 @@ def test_one_line_says_what_is_wrong(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
-    assert captured.err.startswith("error: ")
+    assert captured.err.startswith("training.data: error: ")
     assert captured.err.count("\n") == 1
 
 

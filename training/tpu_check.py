@@ -24,10 +24,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from detops.cli.json_output import print_document
-from detops.cli.table import column_widths, format_row, one_line
+from detops.cli.table import column_widths, format_row
+from training import command
 from training.config import Config, load_config
 from training.tpu.compiled_step import (
     StepCompiler,
@@ -46,17 +47,15 @@ NOT_SEEN = (
 
 _PROGRAM = "training.tpu_check"
 _COCO_CLASSES = 90
-_FAILED, _WRONG, _INTERRUPTED = 1, 2, 130
 _GIB = 1 << 30
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_WRONG, f"{_PROGRAM}: error: {message} (see: {self.prog} --help)\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    return command.run(_PROGRAM, lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     args = _parser().parse_intermixed_args(arguments)
     prepare_environment()
     try:
@@ -64,25 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         targets = [find_target(name) for name in args.topology]
         reports = check(config, targets, classes=args.classes, costliest=args.costliest)
     except ModuleNotFoundError as error:
-        print(
-            f'{_PROGRAM}: error: {error.name} is not installed: pip install ".[tpu]"',
-            file=sys.stderr,
-        )
-        return _WRONG
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"{_PROGRAM}: error: {one_line(error)}", file=sys.stderr)
-        return _WRONG
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        raise ImportError(f'{error.name} is not installed: pip install ".[tpu]"') from error
+    except RuntimeError as error:
+        # A topology that libtpu does not know.
+        raise ValueError(str(error)) from error
     if args.json:
         print_document(_PROGRAM, document(args.config, config, reports))
     else:
         print(readable(args.config, config, reports))
-    return _FAILED if any(report.failure for report in reports) else 0
+    return command.FAILED if any(report.failure for report in reports) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = command.Parser(
         prog=f"python -m {_PROGRAM}",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -91,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--topology", action="append", required=True, metavar="TARGET")
     parser.add_argument(
-        "--classes", type=int, metavar="N", help="those of the config's labels, else 90 as COCO has"
+        "--classes",
+        type=command.whole_number(1, 100_000),
+        metavar="N",
+        help="those of the config's labels, else 90 as COCO has",
     )
     parser.add_argument(
         "--costliest",

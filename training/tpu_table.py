@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from training import command
 from training.config import config_names
 
 TARGETS = ("v2-8", "v5e-8", "v3-8", "v4-8", "v6e-8")
@@ -40,7 +41,11 @@ _HEADERS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code: 1 where a step does not compile or fit."""
-    parser = argparse.ArgumentParser(
+    return command.run("training.tpu_table", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = command.Parser(
         prog="python -m training.tpu_table",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -53,13 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prices", type=_prices, default={}, metavar="TARGET:N,...")
     args = parser.parse_args(arguments)
     targets = args.targets.split(",")
+    for name in targets:
+        if name not in TARGETS:
+            raise ValueError(f"--targets has {name!r}, expected some of {', '.join(TARGETS)}")
     configs = args.configs.split(",") if args.configs else []
     if not args.print_only:
         for config, overrides in _rows(configs):
             _compile(args.results, config, overrides, targets)
     results = _read(args.results)
     print(markdown(results, args.rates, args.prices))
-    return 0 if all(result["target"]["fits"] for result in results) else 1
+    return 0 if all(result["target"]["fits"] for result in results) else command.FAILED
 
 
 def markdown(
@@ -86,12 +94,16 @@ def _cores(result: dict[str, Any], rates: Mapping[int, float]) -> str:
 
 
 def _rates(text: str) -> dict[int, float]:
-    return {int(size): rate for size, rate in _prices(text).items()}
+    sizes = command.whole_number(1, 100_000)
+    return {sizes(size): rate for size, rate in _prices(text).items()}
 
 
 def _prices(text: str) -> dict[str, float]:
     pairs = [pair.partition(":") for pair in text.split(",")]
-    return {name: float(number) for name, _, number in pairs}
+    prices = {name: command.finite_number(number) for name, _, number in pairs}
+    if min(prices.values()) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected numbers above 0")
+    return prices
 
 
 def _duration(hours: float) -> str:
@@ -141,11 +153,11 @@ def _compile(path: Path, config: str, overrides: Sequence[str], targets: Sequenc
     if not missing:
         return
     print(f"{row}: {', '.join(missing)}", file=sys.stderr, flush=True)
-    command = [sys.executable, "-m", "training.tpu_check", config, *overrides]
-    command += ["mixed_precision=true", "--costliest", "--json"]
+    check = [sys.executable, "-m", "training.tpu_check", config, *overrides]
+    check += ["mixed_precision=true", "--costliest", "--json"]
     for target in missing:
-        command += ["--topology", target]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        check += ["--topology", target]
+    ended = subprocess.run(check, stdout=subprocess.PIPE, text=True)
     if ended.returncode not in (0, 1):
         raise RuntimeError(f"{row}: training.tpu_check ended with {ended.returncode}")
     document = json.loads(ended.stdout)
@@ -155,7 +167,23 @@ def _compile(path: Path, config: str, overrides: Sequence[str], targets: Sequenc
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    results = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            result = json.loads(line)
+            # What is printed of it; anything else would not be ours.
+            _cells(result, {})
+            _cores(result, {1: 1.0})
+            TARGETS.index(result["target"]["target"])
+        except Exception as error:
+            raise ValueError(
+                f"{path}, line {number} is no result of this command "
+                f"({type(error).__name__}: {error}); take it out, and it is computed again"
+            ) from error
+        results.append(result)
+    return results
 
 
 if __name__ == "__main__":

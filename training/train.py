@@ -25,14 +25,13 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import keras
 import numpy as np
 
-from detops.quiet_interrupt import is_interrupt
 from detops.whole_file import replacing
-from training import distribution, evaluation, schedule
+from training import command, distribution, evaluation, schedule
 from training.config import Config, load_config
 from training.progress import readable_time
 from training.report import machine, metrics_record, versions, write_report
@@ -412,14 +411,13 @@ def _report(run: Run) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------- command line
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"training.train: error: {message} (see: {self.prog} --help)\n")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    parser = _Parser(
+    return command.run("training.train", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = command.Parser(
         prog="python -m training.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -433,22 +431,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Stopped as stop:
         print(f"{stop}; the same command goes on from there", file=sys.stderr)
         return 128 + stop.number
-    except KeyboardInterrupt:
-        return 130
-    except FloatingPointError as error:
-        return _fail(error, 1)
     except distribution.HostLost as error:
-        _fail(error, 1)
+        command.fail("training.train", error, command.FAILED)
         # The engine would wait for the lost host at exit, and then abort.
-        os._exit(1)
-    except (ValueError, OSError, ImportError) as error:
-        return 130 if is_interrupt(error) else _fail(error, 2)
+        os._exit(command.FAILED)
     return 0
-
-
-def _fail(error: Exception, code: int) -> int:
-    print(f"training.train: error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-    return code
 
 
 if __name__ == "__main__":

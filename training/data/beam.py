@@ -22,6 +22,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from detops.whole_file import replacing
+from training import command
 from training.data.annotation import AnnotatedImage
 from training.data.class_labels import LABEL_FROM, class_numbers
 from training.data.opening import look, read_annotations
@@ -145,14 +146,20 @@ def _write_problems(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code: 0 done, 2 data that cannot be used."""
-    parser = argparse.ArgumentParser(
+    return command.run("training.data.beam", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parser = command.Parser(
         prog="python -m training.data.beam",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--shards", type=int, required=True, metavar="N")
+    parser.add_argument(
+        "--shards", type=command.whole_number(1, 99_999), required=True, metavar="N"
+    )
     parser.add_argument("--name", default="train")
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--images", default="", metavar="DIR")
@@ -162,11 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--single-class", default="", metavar="NAME")
     args, beam_options = parser.parse_known_args(arguments)
     given = vars(args)
-    try:
-        convert(given.pop("source"), given.pop("out"), beam_options=beam_options, **given)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    convert(given.pop("source"), given.pop("out"), beam_options=beam_options, **given)
     return 0
 
 

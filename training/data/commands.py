@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of `python -m training.data`: convert, coco, show, inspect, dispatch, work.
 
-Exit codes: 0 all is well, 2 a wrong command line or data that cannot be used, 130 Ctrl-C.
+Exit codes are those of `training.command`.
 """
 
 from __future__ import annotations
@@ -15,26 +15,20 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from detops.cli.json_output import print_document
 from detops.cli.progress import Progress
-from detops.cli.table import one_line, printable
-from detops.quiet_interrupt import is_interrupt
+from detops.cli.table import printable
 from detops.whole_file import replacing
+from training import command
 from training.data.class_labels import LABEL_FROM
 
 if TYPE_CHECKING:
     from training.data.source import Source
 
 _PROGRAM = "python -m training.data"
-_WRONG = 2
-_INTERRUPTED = 130
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(_WRONG, f"error: {one_line(message)} (see: {self.prog} --help)\n")
+_PORT = command.whole_number(0, 65_535)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,32 +37,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
       arguments: without the name of the program; None for those of the process.
     """
-    parser = _build_parser()
-    try:
-        parsed = parser.parse_args(arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
-    try:
-        parsed.run(parsed)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except (ValueError, OSError, ImportError, MemoryError) as error:
-        if is_interrupt(error):
-            return _INTERRUPTED
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return _WRONG
+    return command.run("training.data", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    parsed = _build_parser().parse_args(arguments)
+    parsed.run(parsed)
     return 0
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = command.Parser(
         prog=_PROGRAM,
         description="Annotated pictures for training: Pascal VOC XML, COCO JSON and TFRecords.",
         epilog=f"example:\n  {_PROGRAM} inspect pets --label-from file_name",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=_Parser
+        title="commands",
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        parser_class=command.Parser,
     )
     _add_convert(commands)
     _add_coco(commands)
@@ -92,7 +82,11 @@ def _add_convert(commands: Any) -> None:
         "--name", default="train", help="the files are called NAME-00000-of-0000N.tfrecord (train)"
     )
     parser.add_argument(
-        "--shards", type=_positive, default=0, metavar="N", help="files (one per 100 MiB)"
+        "--shards",
+        type=command.whole_number(1, 99_999),
+        default=0,
+        metavar="N",
+        help="files (one per 100 MiB)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace the set of this name, and the label map"
@@ -119,9 +113,22 @@ def _add_show(commands: Any) -> None:
         "show pets --label-from file_name --out samples.png --count 16",
     )
     parser.add_argument("-o", "--out", required=True, metavar="PICTURE", help="a .png or .jpg file")
-    parser.add_argument("--count", type=_positive, default=16, metavar="N", help="samples (16)")
-    parser.add_argument("--seed", type=int, default=0, help="of order and augmentation (0)")
-    parser.add_argument("--image-size", type=_positive, default=300, metavar="PX", help="(300)")
+    parser.add_argument(
+        "--count",
+        type=command.whole_number(1, 10_000),
+        default=16,
+        metavar="N",
+        help="samples (16)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=command.whole_number(0, 2**32 - 1),
+        default=0,
+        help="of order and augmentation (0)",
+    )
+    parser.add_argument(
+        "--image-size", type=command.whole_number(1, 8192), default=300, metavar="PX", help="(300)"
+    )
     parser.add_argument("--no-flip", action="store_true", help="without mirroring")
     parser.add_argument("--no-random-crop", action="store_true", help="without SSD's random crop")
     parser.add_argument("--no-photometric", action="store_true", help="without changes of colour")
@@ -148,7 +155,7 @@ def _add_dispatch(commands: Any) -> None:
         "dispatch --port 5000",
     )
     parser.add_argument(
-        "--port", type=int, default=5000, metavar="N", help="0 for a free one (5000)"
+        "--port", type=_PORT, default=5000, metavar="N", help="0 for a free one (5000)"
     )
 
 
@@ -161,7 +168,7 @@ def _add_work(commands: Any) -> None:
         "work grpc://10.0.0.2:5000 --address 10.0.0.7:5001 --port 5001",
     )
     parser.add_argument("service", metavar="SERVICE", help="the dispatcher's, grpc://HOST:PORT")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="(a free one)")
+    parser.add_argument("--port", type=_PORT, default=0, metavar="N", help="(a free one)")
     parser.add_argument(
         "--address", default="", metavar="HOST:PORT", help="by which training reaches it"
     )
@@ -211,13 +218,6 @@ def _add_command(
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
-    return value
 
 
 def _open(args: argparse.Namespace) -> Source:

@@ -21,12 +21,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from detops.cli.json_output import print_document
-from detops.cli.table import one_line
-from detops.quiet_interrupt import is_interrupt
 from detops.whole_file import replacing
+from training import command
 from training.export.detector_file import KINDS, export_options
 from training.export.export_report import as_record, as_table
 from training.export.exporting import Exporter, write_files
@@ -34,27 +33,16 @@ from training.export.parity import FLOAT_LIMITS, QUANTIZED_LIMITS
 from training.export.trained_model import TrainedModel, load_trained
 from training.export.validation import open_validation
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"training.export: error: {message} (see: {self.prog} --help)\n")
+_COUNT = command.whole_number(1, 100_000)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
-    args = _parser().parse_args(arguments)
-    try:
-        return _export(args)
-    except KeyboardInterrupt:
-        return 130
-    except FloatingPointError as error:
-        return _fail(error, 1)
-    except (ValueError, OSError, ImportError) as error:
-        return 130 if is_interrupt(error) else _fail(error, 2)
+    return command.run("training.export", lambda: _export(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = command.Parser(
         prog="python -m training.export",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,11 +68,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_options(group: Any) -> None:
     add = group.add_argument
-    add("--max-detections", type=_positive, default=10, metavar="N")
+    add("--max-detections", type=_COUNT, default=10, metavar="N")
     add("--regular-nms", action="store_true", help="suppress within each class, not over all")
-    add("--detections-per-class", type=_positive, default=100, metavar="N")
-    add("--score-threshold", type=float, default=1e-8, metavar="P")
-    add("--iou-threshold", type=float, metavar="P", help="default: the config's")
+    add("--detections-per-class", type=_COUNT, default=100, metavar="N")
+    add("--score-threshold", type=command.finite_number, default=1e-8, metavar="P")
+    add("--iou-threshold", type=command.finite_number, metavar="P", help="default: the config's")
 
 
 def _add_data(group: Any) -> None:
@@ -93,7 +81,7 @@ def _add_data(group: Any) -> None:
     add("--list", default="", dest="only", help="file of picture names: the part that is used")
     add("--images", default="", help="folder of pictures")
     add("--photos", default="", help="folder of pictures without annotations: compare only")
-    add("--compare", type=_positive, default=32, metavar="N", help="pictures to compare on")
+    add("--compare", type=_COUNT, default=32, metavar="N", help="pictures to compare on")
 
 
 def _add_limits(group: Any) -> None:
@@ -106,19 +94,12 @@ def _add_limits(group: Any) -> None:
         option = "--min-" if name in ("boxes_db", "agreement") else "--"
         group.add_argument(
             option + name.replace("_", "-"),
-            type=float,
+            type=command.finite_number,
             dest=name,
             default=getattr(QUANTIZED_LIMITS, name),
             metavar="X",
             help=f"{meaning} (%(default)g)",
         )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -174,11 +155,6 @@ def _verdict(broken: Sequence[str], trained: TrainedModel, out: Path) -> int:
         print(f"training.export: {text}", file=sys.stderr)
     print(f"{trained.weights}: nothing was written to {out}", file=sys.stderr)
     return 1
-
-
-def _fail(error: Exception, code: int) -> int:
-    print(f"training.export: error: {one_line(error)}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":
