@@ -142,6 +142,15 @@ def test_an_output_that_is_a_constant(doctor: Any) -> None:
     assert all(fault["stock"] != "not known" for fault in document["faults"])
 
 
+def test_a_graph_with_a_circle(doctor: Any) -> None:
+    changes = {**INT8, "dequantize": True, "aliased_outputs": ((2, "scores"),)}
+    code, document, _ = doctor(_model(**changes).build())
+    assert code == 1
+    [fault] = document["faults"]
+    assert fault["name"] == "circle"
+    assert "node 0 (DEQUANTIZE) can never run" in fault["text"]
+
+
 @pytest.mark.parametrize(("name", "changes", "words"), FAULTS)
 def test_faults(doctor: Any, name: str, changes: dict[str, Any], words: str) -> None:
     content = _model(**changes).build()

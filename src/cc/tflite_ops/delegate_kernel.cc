@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "kernels/buffer.h"
 #include "tflite_ops/delegate.h"
 #include "tflite_ops/input_trace.h"
 #include "tflite_ops/postprocess_node.h"
@@ -25,7 +26,15 @@ class Kernel {
   bool Init(TfLiteContext* context, const TfLiteDelegateParams& partition) {
     const TfLiteIntArray& members = *partition.nodes_to_replace;
     Producers producers;
-    if (!producers.Build(context, members.data, members.size)) return false;
+    Buffer<uint8_t> leaves;
+    if (!producers.Build(context, members.data, members.size) ||
+        !leaves.Allocate(context->tensors_size)) {
+      return false;
+    }
+    std::fill(leaves.begin(), leaves.end(), uint8_t{0});
+    for (int i = 0; i < partition.output_tensors->size; ++i) {
+      leaves[partition.output_tensors->data[i]] = 1;
+    }
     nodes_ = new (std::nothrow) PostprocessNode[members.size];
     if (nodes_ == nullptr) return false;
     for (int i = 0; i < members.size; ++i) {
@@ -35,7 +44,7 @@ class Kernel {
           kTfLiteOk) {
         return false;
       }
-      if (IsPostprocess(*registration)) Add(context, producers, *node, *partition.output_tensors);
+      if (IsPostprocess(*registration)) Add(context, producers, *node, leaves);
     }
     return true;
   }
@@ -59,7 +68,7 @@ class Kernel {
  private:
   // The runtime gives memory to the tensors that leave the partition, and to no others.
   void Add(TfLiteContext* context, const Producers& producers, const TfLiteNode& from,
-           const TfLiteIntArray& leaving) {
+           const Buffer<uint8_t>& leaves) {
     PostprocessNode& node = nodes_[num_nodes_++];
     const int size = from.custom_initial_data_size;
     node.Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
@@ -67,9 +76,11 @@ class Kernel {
     for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
       node.SetSource(i, TraceInput(context, producers, from.inputs->data[i]).source);
     }
-    const int* end = leaving.data + leaving.size;
     for (int i = 0; i < kNumOutputs && i < from.outputs->size; ++i) {
-      if (std::find(leaving.data, end, from.outputs->data[i]) == end) node.SetUnseen(i);
+      const int tensor = from.outputs->data[i];
+      const bool seen =
+          tensor >= 0 && static_cast<size_t>(tensor) < leaves.size() && leaves[tensor];
+      if (!seen) node.SetUnseen(i);
     }
   }
 

@@ -10,9 +10,9 @@
 namespace detops {
 namespace {
 
-bool Contains(const TfLiteIntArray* array, int value) {
-  return std::find(array->data, array->data + array->size, value) != array->data + array->size;
-}
+// Each round drops what the one before has split off, which takes two at most in graphs that
+// anybody wrote. In one made to take many, nothing is fused.
+constexpr int kMaxRounds = 8;
 
 // The node at a place of the plan, or null.
 TfLiteNode* NodeOf(TfLiteContext* context, int index, TfLiteRegistration** registration) {
@@ -26,6 +26,13 @@ TfLiteNode* NodeOf(TfLiteContext* context, int index, TfLiteRegistration** regis
 int NumOpInputs(const TfLiteNode& node) { return std::min(node.inputs->size, kNumInputs); }
 
 }  // namespace
+
+bool NodeClaim::IndexPlan() {
+  const int* last = std::max_element(plan_.begin(), plan_.end());
+  if (!place_of_.Allocate(last == plan_.end() ? 0 : static_cast<size_t>(*last) + 1)) return false;
+  for (size_t i = 0; i < plan_.size(); ++i) place_of_[plan_[i]] = static_cast<int>(i);
+  return true;
+}
 
 bool NodeClaim::CountUses(TfLiteContext* context) {
   if (!uses_.Allocate(context->tensors_size) || !op_uses_.Allocate(context->tensors_size) ||
@@ -100,7 +107,7 @@ void NodeClaim::Collect(TfLiteContext* context) {
   num_postprocess_ = num_dequantize_ = num_reshape_ = 0;
   std::fill(taken_.begin(), taken_.end(), uint8_t{0});
   const auto take = [this](int node) {
-    const auto place = std::find(plan_.begin(), plan_.end(), node) - plan_.begin();
+    const int place = place_of_[node];
     const bool fresh = taken_[place] == 0;
     taken_[place] = 1;
     return fresh ? 1 : 0;
@@ -125,6 +132,24 @@ void NodeClaim::Collect(TfLiteContext* context) {
   claimed_[0] = size;
 }
 
+void NodeClaim::MarkPartition(const TfLiteDelegateParams& partition, int number) {
+  for (int i = 0; i < partition.nodes_to_replace->size; ++i) {
+    partition_of_[place_of_[partition.nodes_to_replace->data[i]]] = number;
+  }
+  for (int i = 0; i < partition.output_tensors->size; ++i) {
+    leaves_[partition.output_tensors->data[i]] = number;
+  }
+}
+
+bool NodeClaim::IsSplit(const InputTrace& trace, int number) const {
+  for (int t = 0; t < trace.num_nodes; ++t) {
+    if (partition_of_[place_of_[trace.nodes[t]]] != number || leaves_[trace.tensors[t]] == number) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Only the runtime knows which tensors are outputs of the graph and how it will cut the claimed
 // nodes into kernels. A value that would leave its kernel must be computed by its own node.
 TfLiteStatus NodeClaim::DropWhatPartitionsSplit(TfLiteContext* context, bool* dropped) {
@@ -134,8 +159,11 @@ TfLiteStatus NodeClaim::DropWhatPartitionsSplit(TfLiteContext* context, bool* dr
   const TfLiteStatus status =
       context->PreviewDelegatePartitioning(context, nodes(), &partitions, &num_partitions);
   if (status != kTfLiteOk) return status;
+  std::fill(partition_of_.begin(), partition_of_.end(), -1);
+  std::fill(leaves_.begin(), leaves_.end(), -1);
   for (int p = 0; p < num_partitions; ++p) {
     const TfLiteDelegateParams& partition = partitions[p];
+    MarkPartition(partition, p);
     for (int n = 0; n < partition.nodes_to_replace->size; ++n) {
       TfLiteRegistration* registration;
       const TfLiteNode* node = NodeOf(context, partition.nodes_to_replace->data[n], &registration);
@@ -143,19 +171,16 @@ TfLiteStatus NodeClaim::DropWhatPartitionsSplit(TfLiteContext* context, bool* dr
       for (int i = 0; i < NumOpInputs(*node); ++i) {
         const int tensor = node->inputs->data[i];
         const InputTrace trace = TraceInput(context, producers_, tensor);
-        if (trace.num_nodes == 0 || not_fused_[tensor] != 0) continue;
-        for (int t = 0; t < trace.num_nodes; ++t) {
-          if (!Contains(partition.nodes_to_replace, trace.nodes[t]) ||
-              Contains(partition.output_tensors, trace.tensors[t])) {
-            not_fused_[tensor] = 1;
-            *dropped = true;
-          }
-        }
+        if (trace.num_nodes == 0 || not_fused_[tensor] != 0 || !IsSplit(trace, p)) continue;
+        not_fused_[tensor] = 1;
+        *dropped = true;
       }
     }
   }
   return kTfLiteOk;
 }
+
+void NodeClaim::FuseNothing() { std::fill(not_fused_.begin(), not_fused_.end(), uint8_t{1}); }
 
 TfLiteStatus NodeClaim::Build(TfLiteContext* context) {
   TfLiteIntArray* plan;
@@ -163,12 +188,13 @@ TfLiteStatus NodeClaim::Build(TfLiteContext* context) {
   if (status != kTfLiteOk) return status;
   const size_t num_nodes = static_cast<size_t>(plan->size);
   if (!plan_.Allocate(num_nodes) || !taken_.Allocate(num_nodes) ||
-      !claimed_.Allocate(num_nodes + 1)) {
+      !claimed_.Allocate(num_nodes + 1) || !partition_of_.Allocate(num_nodes) ||
+      !leaves_.Allocate(context->tensors_size)) {
     context->ReportError(context, "detops: no memory to look at %d nodes.", plan->size);
     return kTfLiteError;
   }
   std::copy(plan->data, plan->data + plan->size, plan_.begin());
-  if (!producers_.Build(context, plan_.data(), static_cast<int>(num_nodes)) ||
+  if (!IndexPlan() || !producers_.Build(context, plan_.data(), static_cast<int>(num_nodes)) ||
       !CountUses(context)) {
     context->ReportError(context, "detops: cannot look at the nodes of the graph.");
     return kTfLiteError;
@@ -177,7 +203,8 @@ TfLiteStatus NodeClaim::Build(TfLiteContext* context) {
   if (status != kTfLiteOk) return status;
   MarkFusable(context);
   bool dropped = true;
-  while (dropped) {
+  for (int round = 0; dropped; ++round) {
+    if (round == kMaxRounds) FuseNothing();
     Collect(context);
     dropped = false;
     if (num_dequantize_ == 0) break;

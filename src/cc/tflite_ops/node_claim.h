@@ -27,17 +27,24 @@ class NodeClaim {
   int num_reshape() const { return num_reshape_; }
 
  private:
+  bool IndexPlan();
   bool CountUses(TfLiteContext* context);
   TfLiteStatus CheckWiring(TfLiteContext* context);
   void MarkFusable(TfLiteContext* context);
   void Collect(TfLiteContext* context);
   TfLiteStatus DropWhatPartitionsSplit(TfLiteContext* context, bool* dropped);
+  void MarkPartition(const TfLiteDelegateParams& partition, int number);
+  bool IsSplit(const InputTrace& trace, int number) const;
+  void FuseNothing();
 
   Buffer<int> plan_;
+  Buffer<int> place_of_;       // per node: its place in the plan
   Buffer<int> uses_;           // per tensor: how many node inputs read it
   Buffer<int> op_uses_;        // per tensor: how many of them are inputs of the op
   Buffer<uint8_t> not_fused_;  // per tensor: an input of the op that must stay as it is
   Buffer<uint8_t> taken_;      // per place in the plan
+  Buffer<int> partition_of_;   // per place in the plan: the last partition that had it
+  Buffer<int> leaves_;         // per tensor: the last partition that it was to leave
   Buffer<int> claimed_;        // size, then nodes
   Producers producers_;
   int num_postprocess_ = 0;

@@ -17,7 +17,7 @@ _Answers = dict[str, NDArray[np.float32]]
 def check_comparable(nodes: list[NodeFacts]) -> None:
     """Raises ValueError where the model does not output all that a node reports."""
     for node in nodes:
-        hidden = [i for i in node.operator.outputs if i not in node.graph.outputs]
+        hidden = [i for i in node.operator.outputs if i not in node.uses.outputs]
         if hidden:
             raise ValueError(
                 f"{node.place}: {len(hidden)} of its outputs are not outputs of the model, so the "

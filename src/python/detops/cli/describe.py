@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from detops.model_file import ModelFileError, Quantization, Subgraph, Tensor
+from detops.model_file import ModelFileError, Quantization, Tensor
 from detops.nodes.facts import NodeFacts, NodeInput
+from detops.nodes.fusion import GraphUses
 
 
 def quantity(count: int, noun: str) -> str:
@@ -76,7 +77,7 @@ def classes_text(node: NodeFacts) -> str:
     return f"{count}, {background[node.background()]}"
 
 
-def reading_place(graph: Subgraph, tensor: int) -> str:
+def reading_place(uses: GraphUses, tensor: int) -> str:
     """Who reads a tensor that is not an output of the graph."""
-    readers = [f"{op.name} (node {op.index})" for op in graph.operators if tensor in op.inputs]
+    readers = dict.fromkeys(f"{op.name} (node {op.index})" for op in uses.readers[tensor])
     return f"not an output of the graph, read by {', '.join(readers) or 'nobody'}"

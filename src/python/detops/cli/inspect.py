@@ -164,8 +164,7 @@ def _tensor_document(tensor: Tensor) -> dict[str, Any]:
 
 
 def _position(node: NodeFacts, tensor: int) -> int | None:
-    outputs = node.graph.outputs
-    return outputs.index(tensor) if tensor in outputs else None
+    return node.uses.outputs.get(tensor)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -231,7 +230,7 @@ def _output_cells(node: NodeFacts, number: int) -> list[str]:
     position = _position(node, index)
     where = f"output {position} of the graph"
     if position is None:
-        where = reading_place(node.graph, index)
+        where = reading_place(node.uses, index)
     return [role, tensor_text(node.graph.tensors[index]), where]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,10 @@ class ModelEdit:
         ModelFile.read(data)
         _check_all_inside(data)
         self.schema = tflite_schema()
+        self._builtin_names = _names_by_value(self.schema.BuiltinOperator)
+        self._type_names = _names_by_value(self.schema.TensorType)
+        # By graph and tensor; empty where it has to be made anew.
+        self._producers: dict[int, dict[int, Any]] = {}
         flatbuffer, self.files = split_archive(data)
         self._num_bytes = len(flatbuffer)
         try:
@@ -131,8 +136,7 @@ class ModelEdit:
         number = max(code.deprecatedBuiltinCode, code.builtinCode)
         if number == self.schema.BuiltinOperator.CUSTOM:
             return text_of(code.customCode)
-        names = vars(self.schema.BuiltinOperator).items()
-        return next((name for name, value in names if value == number), f"BUILTIN_{number}")
+        return self._builtin_names.get(number, f"BUILTIN_{number}")
 
     def postprocess_nodes(self) -> list[tuple[Any, Any]]:
         """Every post-processing node, with its graph."""
@@ -158,13 +162,24 @@ class ModelEdit:
         operator.opcodeIndex = self._operator_code(name, version)
         operator.inputs = np.asarray(inputs, np.int32)
         operator.outputs = np.asarray(outputs, np.int32)
-        places = [i for i, other in enumerate(graph.operators) if other is before]
-        graph.operators.insert(places[0] if places else len(graph.operators), operator)
+        place = len(graph.operators) if before is None else graph.operators.index(before)
+        graph.operators.insert(place, operator)
+        for tensor in outputs:
+            self._producers_in(graph).setdefault(tensor, operator)
         return operator
 
     def producer(self, graph: Any, tensor: int) -> Any:
         """The operator that writes a tensor, or None."""
-        return next((op for op in graph.operators if tensor in indices(op.outputs)), None)
+        return self._producers_in(graph).get(tensor)
+
+    def _producers_in(self, graph: Any) -> dict[int, Any]:
+        if id(graph) not in self._producers:
+            found: dict[int, Any] = {}
+            for op in graph.operators:
+                for tensor in indices(op.outputs):
+                    found.setdefault(tensor, op)
+            self._producers[id(graph)] = found
+        return self._producers[id(graph)]
 
     # Tensors
 
@@ -198,8 +213,7 @@ class ModelEdit:
 
     def dtype_of(self, tensor: Any) -> str:
         """Name of a tensor's type, for instance "int8"."""
-        names = vars(self.schema.TensorType).items()
-        return next((n.lower() for n, v in names if v == tensor.type), f"type_{tensor.type}")
+        return self._type_names.get(tensor.type, f"type_{tensor.type}").lower()
 
     def data_of(self, tensor: Any) -> NDArray[np.uint8] | None:
         """The bytes of a constant, or None."""
@@ -216,6 +230,7 @@ class ModelEdit:
             return
         if any(entry.name == _PLAN for entry in self.model.metadata or []):
             raise ValueError(f"the model holds {_PLAN.decode()}, which counts its tensors")
+        self._producers.clear()
         new = {old: position for position, old in enumerate(order)}
         graph.tensors = [graph.tensors[old] for old in order]
         graph.inputs, graph.outputs = (_mapped(v, new) for v in (graph.inputs, graph.outputs))
@@ -260,10 +275,9 @@ class ModelEdit:
 
     def sweep(self, graph: Any, candidates: Iterable[Any]) -> None:
         """Removes those operators whose results nobody needs, and then unused tensors and codes."""
-        waiting = list(candidates)
-        while dead := [op for op in waiting if not self._is_needed(graph, op)]:
-            graph.operators = [op for op in graph.operators if not _holds(dead, op)]
-            waiting = [op for op in waiting if not _holds(dead, op)]
+        self._producers.clear()
+        dead = self._without_use(graph, candidates)
+        graph.operators = [op for op in graph.operators if id(op) not in dead]
         used = self._used_tensors(graph)
         self.renumber_tensors(graph, [i for i in range(len(graph.tensors)) if i in used])
         self.sweep_codes()
@@ -273,8 +287,9 @@ class ModelEdit:
         """Removes operator codes that no operator has."""
         operators = [op for graph in self.graphs for op in graph.operators]
         used = sorted({op.opcodeIndex for op in operators})
+        new = {old: position for position, old in enumerate(used)}
         for operator in operators:
-            operator.opcodeIndex = used.index(operator.opcodeIndex)
+            operator.opcodeIndex = new[operator.opcodeIndex]
         self.model.operatorCodes = [self.model.operatorCodes[i] for i in used]
 
     def sweep_buffers(self, representative: Callable[[int], int]) -> None:
@@ -297,12 +312,25 @@ class ModelEdit:
         named = {entry.tensorIndex for entry in self.signature_tensors(graph)}
         return named.union(*(indices(values) for values in lists))
 
-    def _is_needed(self, graph: Any, operator: Any) -> bool:
-        needed = set(indices(graph.outputs))
-        needed |= {entry.tensorIndex for entry in self.signature_tensors(graph)}
+    def _without_use(self, graph: Any, candidates: Iterable[Any]) -> set[int]:
+        """Identities of those candidates whose results only such candidates read, or nobody."""
+        uses = Counter(indices(graph.outputs))
+        uses.update(entry.tensorIndex for entry in self.signature_tensors(graph))
         for op in graph.operators:
-            needed.update(indices(op.inputs))
-        return not needed.isdisjoint(indices(operator.outputs))
+            uses.update(indices(op.inputs))
+        waiting = {id(op): op for op in candidates}
+        makers = {tensor: op for op in waiting.values() for tensor in indices(op.outputs)}
+        dead: set[int] = set()
+        while waiting:
+            _, op = waiting.popitem()
+            if id(op) in dead or any(uses[tensor] for tensor in indices(op.outputs)):
+                continue
+            dead.add(id(op))
+            for tensor in indices(op.inputs):
+                uses[tensor] -= 1
+                if tensor in makers:
+                    waiting[id(makers[tensor])] = makers[tensor]
+        return dead
 
     def _operator_code(self, name: str, version: int) -> int:
         number = getattr(self.schema.BuiltinOperator, "CUSTOM" if name == OP_NAME else name)
@@ -385,5 +413,10 @@ def _mapped(values: Any, new: dict[int, int]) -> Any:
     return None if values is None else np.asarray([new.get(int(i), -1) for i in values], np.int32)
 
 
-def _holds(operators: list[Any], operator: Any) -> bool:
-    return any(other is operator for other in operators)
+def _names_by_value(enumeration: Any) -> dict[int, str]:
+    """The names of an enumeration of the schema, the first one of each value."""
+    found: dict[int, str] = {}
+    for name, value in vars(enumeration).items():
+        if isinstance(value, int):
+            found.setdefault(value, name)
+    return found

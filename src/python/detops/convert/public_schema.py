@@ -61,13 +61,13 @@ def model_builder(size: int, wide: Sequence[NDArray[Any]] = ()) -> Any:
             super().__init__(size)
             self._written: dict[tuple[str, bytes], int] = {}
             self._alignment = _ALIGNMENT
+            self._wide = {id(array) for array in wide}
 
         def StartVector(self, size: int, count: int, alignment: int) -> Any:
             return super().StartVector(size, count, self._alignment if size == 1 else alignment)
 
         def CreateNumpyVector(self, array: Any) -> Any:
-            is_wide = any(array is other for other in wide)
-            self._alignment = _WIDE_ALIGNMENT if is_wide else _ALIGNMENT
+            self._alignment = _WIDE_ALIGNMENT if id(array) in self._wide else _ALIGNMENT
             # No other vectors: a program that edits a file in place may change, say, the outputs of
             # the graph, and must not change those of a node.
             if array.dtype.str not in _QUANTIZATION_KINDS:

@@ -57,8 +57,13 @@ def rewrite_quantized(model: Source, into: str = "int8", *, verify: bool = True)
         raise ValueError(f"into is {into!r}, expected one of {', '.join(_INTO)}")
     before = read_source(model)
     edit = ModelEdit(before)
+    graphs: dict[int, Any] = {}
+    passed: dict[int, list[Any]] = {}
     for graph, node in nodes_of(edit):
-        _rewrite(edit, graph, node, into)
+        graphs[id(graph)] = graph
+        passed.setdefault(id(graph), []).extend(_rewrite(edit, graph, node, into))
+    for key, graph in graphs.items():
+        edit.sweep(graph, passed[key])
     result = edit.save()
     check_nodes(result)
     if verify:
@@ -84,7 +89,8 @@ class _Feed:
     """The operators between the origin and the op."""
 
 
-def _rewrite(edit: ModelEdit, graph: Any, node: Any, into: str) -> None:
+def _rewrite(edit: ModelEdit, graph: Any, node: Any, into: str) -> list[Any]:
+    """Gives the node its new inputs; returns the operators that may be left without use."""
     boxes, scores, anchors = (_feed(edit, graph, node, role) for role in range(3))
     for feed in (boxes, scores, anchors):
         _check_quantization(edit, graph, feed)
@@ -104,8 +110,7 @@ def _rewrite(edit: ModelEdit, graph: Any, node: Any, into: str) -> None:
         node.inputs[feed.role] = _as_type(edit, graph, node, feed, dtype)
     if narrow_anchors and into != "int8":
         node.inputs[_ANCHORS] = _converted_anchors(edit, graph, node, anchors, wanted[_BOXES])
-    passed = [op for feed in (boxes, scores, anchors) for op in feed.passed]
-    edit.sweep(graph, passed)
+    return [op for feed in (boxes, scores, anchors) for op in feed.passed]
 
 
 def _feed(edit: ModelEdit, graph: Any, node: Any, role: int) -> _Feed:

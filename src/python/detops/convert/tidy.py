@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from detops.convert.postprocess_node import (
     declare_output_shapes,
     nodes_of,
 )
-from detops.options import Options
+from detops.options import OP_NAME, Options
 
 
 def tidy(model: Source, *, verify: bool = True) -> bytes:
@@ -51,14 +52,17 @@ def tidy(model: Source, *, verify: bool = True) -> bytes:
     """
     before = read_source(model)
     edit = ModelEdit(before)
-    for number, (graph, node) in enumerate(nodes_of(edit)):
+    nodes = nodes_of(edit)
+    for number, (graph, node) in enumerate(nodes):
         options = Options.from_bytes(block_of(node))
         _name_outputs(graph, node, f"_{number}" if number else "")
         declare_output_shapes(graph, node, options)
-        order = _order_outputs(graph, node)
+    for graph in edit.graphs:
+        own = [node for other, node in nodes if other is graph]
+        order = _order_outputs(graph, own)
         if graph is edit.graphs[0]:
             _order_descriptions(edit, order)
-        _ascend(edit, graph, node)
+        _ascend(edit, graph, own)
     for graph in edit.graphs:
         edit.sweep(graph, [])
     _merge_buffers(edit)
@@ -74,13 +78,18 @@ def _name_outputs(graph: Any, node: Any, suffix: str) -> None:
         graph.tensors[index].name = name + suffix
 
 
-def _order_outputs(graph: Any, node: Any) -> list[int]:
+def _order_outputs(graph: Any, nodes: Sequence[Any]) -> list[int]:
     """Which output each output was."""
-    outputs, own = indices(graph.outputs), indices(node.outputs)
-    places = [place for place, index in enumerate(outputs) if index in own]
+    outputs = indices(graph.outputs)
     order = list(range(len(outputs)))
-    for place, old in zip(places, sorted(places, key=lambda p: own.index(outputs[p])), strict=True):
-        order[place] = old
+    places_of: dict[int, list[int]] = {}
+    for place, tensor in enumerate(outputs):
+        places_of.setdefault(tensor, []).append(place)
+    for node in nodes:
+        # In the node's order; a tensor may be several outputs.
+        old = [place for tensor in indices(node.outputs) for place in places_of.get(tensor, [])]
+        for place, before in zip(sorted(old), old, strict=True):
+            order[place] = before
     graph.outputs = np.asarray([outputs[old] for old in order], np.int32)
     return order
 
@@ -92,11 +101,14 @@ def _order_descriptions(edit: ModelEdit, order: list[int]) -> None:
         edit.set_metadata_entry(METADATA_ENTRY, reordered_outputs(block, order))
 
 
-def _ascend(edit: ModelEdit, graph: Any, node: Any) -> None:
-    own = indices(node.outputs)
+def _ascend(edit: ModelEdit, graph: Any, nodes: Sequence[Any]) -> None:
     order = list(range(len(graph.tensors)))
-    for place, index in zip(sorted(own), own, strict=True):
-        order[place] = index
+    for node in nodes:
+        own = indices(node.outputs)
+        for place, index in zip(sorted(own), own, strict=True):
+            order[place] = index
+    if len(set(order)) != len(order):
+        raise ValueError(f"two outputs of {OP_NAME} nodes are one tensor, expected one for each")
     edit.renumber_tensors(graph, order)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detops import _core
 from detops.model_file import ModelFile, ModelFileError, Operator, Subgraph, Tensor
-from detops.nodes.fusion import fused_tensors
+from detops.nodes.fusion import GraphUses, fused_tensors
 from detops.nodes.option_block import option_keys
 from detops.options import OP_NAME
 
@@ -75,6 +75,10 @@ class NodeFacts:
     """One post-processing node."""
 
     graph: Subgraph
+    uses: GraphUses
+    """Of the graph's tensors."""
+    stuck: Operator | None
+    """The first node of the graph that waits for its own result, if any."""
     operator: Operator
     inputs: dict[str, NodeInput]
     """By role; one that the node does not have is absent."""
@@ -110,16 +114,20 @@ class NodeFacts:
 
 def read_nodes(model: ModelFile) -> list[NodeFacts]:
     """The facts of every post-processing node of a file."""
-    return [_read_node(graph, operator) for graph, operator in model.postprocess_operators()]
+    nodes = model.postprocess_operators()
+    graphs = {graph.index: graph for graph, _ in nodes}
+    readers = {index: _GraphReader(graph) for index, graph in graphs.items()}
+    return [_read_node(readers[graph.index], graph, operator) for graph, operator in nodes]
 
 
-def _read_node(graph: Subgraph, operator: Operator) -> NodeFacts:
+def _read_node(reader: _GraphReader, graph: Subgraph, operator: Operator) -> NodeFacts:
     block = operator.custom_options or b""
     options, faults = _core.read_options(block)
     keys = [] if any(name == "option_block" for name, _ in faults) else option_keys(block)
-    reader = _GraphReader(graph)
     return NodeFacts(
         graph=graph,
+        uses=reader.uses,
+        stuck=reader.stuck,
         operator=operator,
         inputs={
             role: reader.input(role, index)
@@ -136,12 +144,13 @@ def _read_node(graph: Subgraph, operator: Operator) -> NodeFacts:
 class _GraphReader:
     def __init__(self, graph: Subgraph) -> None:
         self._graph = graph
-        self._producers = {t: op for op in graph.operators for t in op.outputs if t >= 0}
+        self.uses = GraphUses(graph)
+        self.stuck = self.uses.stuck_node()
         ops = [op for op in graph.operators if op.is_custom and op.name == OP_NAME]
         tensors = {t for op in ops for t in op.inputs[: len(INPUT_ROLES)] if t >= 0}
         traces = {t: self._trace(graph.tensors[t])[0] for t in tensors}
         traces = {t: trace for t, trace in traces.items() if trace}
-        self._fused = fused_tensors(graph, ops, len(INPUT_ROLES), traces)
+        self._fused = fused_tensors(self.uses, ops, len(INPUT_ROLES), traces)
 
     def input(self, role: str, index: int) -> NodeInput:
         tensor = self._graph.tensors[index]
@@ -159,7 +168,7 @@ class _GraphReader:
             traced=traced,
             quantized=quantized,
             fused=fused,
-            producer=self._producers.get(index),
+            producer=self.uses.producers.get(index),
         )
 
     def _trace(self, tensor: Tensor) -> tuple[tuple[Operator, ...], Tensor, list[int] | None]:
@@ -181,14 +190,14 @@ class _GraphReader:
         return ((dequantize, reshape) if reshape else (dequantize,)), source, wanted
 
     def _builtin_before(self, index: int, name: str, num_inputs: int) -> Operator | None:
-        op = self._producers.get(index)
+        op = self.uses.producers.get(index)
         if op is None or op.is_custom or op.name != name or len(op.outputs) != 1:
             return None
         return op if len(op.inputs) == num_inputs and min(op.inputs) >= 0 else None
 
     def _shape(self, tensor: Tensor) -> tuple[int, ...] | None:
         # Converters write [] for results whose rank they do not know.
-        if not tensor.shape_signature and tensor.index in self._producers:
+        if not tensor.shape_signature and tensor.index in self.uses.producers:
             return None
         return tensor.shape_signature
 

@@ -36,6 +36,7 @@ _STOCK = {
     "row_mismatch": _AT_INVOKE,
     "class_columns": _AT_INVOKE,
     "size": "overflows",
+    "circle": "crashes (SIGSEGV), or refuses the model",
     "buffer": "the runtime refuses the model",
 }
 
@@ -56,7 +57,7 @@ class Finding:
 def find_faults(node: NodeFacts) -> list[Finding]:
     """Every reason to refuse a node that its file shows."""
     found = list(node.option_faults) or _structure_faults(node)
-    found = [*found, *output_faults(node.graph, node.operator)]
+    found = [*found, *output_faults(node.graph, node.operator), *_circle_faults(node)]
     if not found:
         found = _core.check(Options(**node.options), *_descriptions(node))
     found = [*found, *_constant_faults(node)]
@@ -121,6 +122,16 @@ def _shared_outputs(outputs: tuple[int, ...]) -> list[tuple[str, str]]:
         for first in range(second)
         if outputs[first] == tensor >= 0
     ]
+
+
+def _circle_faults(node: NodeFacts) -> list[tuple[str, str]]:
+    if node.stuck is None or set(node.operator.outputs).intersection(node.operator.inputs):
+        return []
+    text = (
+        f"node {node.stuck.index} ({node.stuck.name}) can never run, since it waits for what comes "
+        "of its own outputs, expected a graph without circles"
+    )
+    return [("circle", text)]
 
 
 def _constant_faults(node: NodeFacts) -> list[tuple[str, str]]:
