@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -203,6 +204,74 @@ def test_a_full_disk_behind_the_output(command: str) -> None:
     assert done.returncode != 0
     assert "No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+STREAMS = {
+    "stdout closed": (">&-", 0),
+    "stderr closed": ("2>&-", 0),
+    "all closed": ("<&- >&- 2>&-", 0),
+    "stdout full": ("> /dev/full", 1),
+    "stderr full": ("2> /dev/full", 0),
+}
+WRITES = {"inspect": None, "convert": "model.tflite", "detect": "annotated.png"}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("streams", STREAMS)
+@pytest.mark.parametrize("name", WRITES)
+def test_standard_streams_that_take_nothing(
+    name: str, streams: str, photo: Path, tmp_path: Path
+) -> None:
+    redirection, expected = STREAMS[streams]
+    file = WRITES[name]
+    command = ["detops", "inspect", str(MODEL)]
+    if file is not None:
+        command = _writer(name, tmp_path, photo, photo)[1]
+    shell = f"{shlex.join([sys.executable, '-m', *command])} {redirection}"
+    done = subprocess.run(["sh", "-c", shell], env=_environment(), capture_output=True, text=True)
+    assert done.returncode == expected, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "detops" in line]) <= 1
+    # A runtime's own notices do not go into it either.
+    if file == "model.tflite":
+        assert detops.Interpreter(str(tmp_path / file))
+    # A table that cannot be printed ends the work; what is written is whole.
+    if file == "annotated.png" and (expected == 0 or (tmp_path / file).exists()):
+        Image.open(tmp_path / file).verify()
+
+
+@pytest.mark.fault
+def test_an_error_that_cannot_be_told_is_still_a_code() -> None:
+    shell = f"{shlex.quote(sys.executable)} -m detops inspect /nowhere"
+    for redirection in ("2>&-", "2> /dev/full", ">&- 2>&-"):
+        done = subprocess.run(["sh", "-c", f"{shell} {redirection}"], env=_environment())
+        assert done.returncode == 1
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_end_leave_nothing_half_written(number: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "model.tflite"
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from detops.cli import main\n"
+        "Path.replace = lambda *_: time.sleep(60)\n"
+        f"sys.exit(main(['convert', 'tidy', {str(MODEL)!r}, '--out', {str(out)!r}]))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=_environment(), stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.2)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in error
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.fault

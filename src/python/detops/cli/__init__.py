@@ -3,27 +3,20 @@
 """The command `detops`.
 
 Exit codes: 0 all is well, 1 a problem with a model or picture or answers that differ, 2 a wrong
-command line, 130 Ctrl-C, 141 the reader of the output went away.
+command line, 129, 130 and 143 SIGHUP, Ctrl-C and SIGTERM, 141 the reader of the output went away.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import os
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
 from detops import __version__
 from detops.cli import bench, convert, demo, detect, doctor, eval, inspect
+from detops.cli.ending import FAILED, run
 from detops.cli.table import one_line
-from detops.quiet_interrupt import is_interrupt
-
-_INTERRUPTED = 130
-_BROKEN_PIPE = 141
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,42 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
       arguments: without the name of the program; None for those of the process.
     """
-    # Names of tensors and labels hold any characters; a terminal may have fewer.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _run(arguments)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        _discard_stdout()
-        return _BROKEN_PIPE
+    return run("detops", lambda: _run(arguments), wrong=FAILED)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     parser = _build_parser()
-    try:
-        parsed = parser.parse_args(arguments)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+    parsed = parser.parse_args(arguments)
     if parsed.command is None:
         parser.print_help()
         return 0
-    try:
-        with warnings.catch_warnings():
-            # Not to be told about the future of TensorFlow with every answer.
-            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-            return int(parsed.run(parsed))
-    except BrokenPipeError:
-        raise
-    except (ValueError, OSError, ImportError, RuntimeError, MemoryError) as error:
-        if is_interrupt(error):
-            raise KeyboardInterrupt from error
-        print(f"detops: error: {one_line(error)}", file=sys.stderr)
-        return 1
+    with warnings.catch_warnings():
+        # Not to be told about the future of TensorFlow with every answer.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        return int(parsed.run(parsed))
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -90,9 +60,3 @@ def _build_parser() -> argparse.ArgumentParser:
     for command in (demo, detect, inspect, doctor, bench, eval, convert):
         command.add_command(commands)
     return parser
-
-
-def _discard_stdout() -> None:
-    # The interpreter flushes once more at its end, and would complain again.
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
