@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,10 +213,63 @@ def test_pictures_kept_in_a_folder(source: Source, shards: Path, tmp_path: Path)
     assert all(path.suffix == ".rgb" and not path.name.startswith(".") for path in kept)
     # From the folder now: black pictures there are what comes out.
     for path in kept:
-        path.write_bytes(bytes(path.stat().st_size))
+        black = bytes(path.stat().st_size - 4)
+        path.write_bytes(black + zlib.crc32(black).to_bytes(4, "little"))
     plain = {"flip": False, "random_crop": False, "photometric": False}
     for images, _ in _take(source, 2, cache_bytes=0, cache_folder=cache, **plain):
         assert not images.any()
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "damage", [_truncate, _flip, _folder_instead, lambda path: path.write_bytes(b"")]
+)
+def test_a_kept_picture_that_was_damaged_is_decoded_again(
+    tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    VocFolder(tmp_path / "voc").add("a.jpg")
+    store = ImageStore(open_source(tmp_path / "voc"), 0, str(tmp_path / "decoded"))
+    pixels = store.pixels(0)
+    [kept] = (tmp_path / "decoded").iterdir()
+    damage(kept)
+    for _ in range(2):
+        np.testing.assert_array_equal(store.pixels(0), pixels)
+    assert [path for path in (tmp_path / "decoded").iterdir() if path.name[0] == "."] == []
+
+
+@pytest.mark.fault
+def test_pictures_that_cannot_be_kept_stop_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    VocFolder(tmp_path / "voc").add("a.jpg")
+    cache = tmp_path / "decoded"
+    store = ImageStore(open_source(tmp_path / "voc"), 0, str(cache))
+    pixels = store.pixels(0)
+    shutil.rmtree(cache)
+    np.testing.assert_array_equal(store.pixels(0), pixels)
+    cache.mkdir()
+
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    np.testing.assert_array_equal(store.pixels(0), pixels)
+    assert list(cache.iterdir()) == []
 
 
 def test_a_picture_that_changed_is_not_taken_from_the_folder(tmp_path: Path) -> None:

@@ -123,3 +123,25 @@ def test_a_preempted_run_goes_on_from_the_bucket(
     assert {"best.weights.h5", "config.json", "report.json"} <= set(_names(store))
     with run_folder(_URL) as folder:
         assert tiny_training.losses(folder.path) == tiny_training.losses(tmp_path / "whole")
+
+
+@pytest.mark.fault
+def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    out = tmp_path / "run"
+    with run_folder(out):
+        with pytest.raises(ValueError, match=r"run: another process trains in"), run_folder(out):
+            pass
+        # Of several hosts the first alone writes.
+        with run_folder(out, writes=False):
+            pass
+    with run_folder(out):
+        assert list(out.iterdir()) == []
+
+
+@pytest.mark.fault
+def test_a_run_folder_that_is_a_file_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    for place in (tmp_path / "run", tmp_path / "run" / "mine"):
+        with pytest.raises(OSError, match="run"), run_folder(place):
+            pass

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from PIL import Image
 
 from training import train as trainer
 from training.config import Config
-from training.progress import read_metrics
+from training.progress import RunLog, read_metrics
 
 ROOT = Path(__file__).parent.parent
 _STEPS = 8
@@ -167,6 +168,10 @@ def test_what_a_run_leaves(voc: Path, tmp_path: Path) -> None:
     assert again["evaluations"] == report["evaluations"]
     with pytest.raises(ValueError, match=r"another run: batch_size was 2 and is 4; give another"):
         trainer.train(config.replace(batch_size=4), tmp_path)
+    # Nor are the weights lost where somebody made room.
+    shutil.rmtree(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match=r"has weights of another run: batch_size was 2"):
+        trainer.train(config.replace(batch_size=4), tmp_path)
 
 
 def test_a_float_score_does_not_keep_a_quantised_model_away() -> None:
@@ -211,6 +216,32 @@ def test_images_without_boxes_train(voc: Path, tmp_path: Path) -> None:
     report = trainer.train(config, tmp_path / "run")
     assert report["losses"]["localization"] == 0
     assert 0 < report["losses"]["classification"] < 100
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"step": 3, "lo',
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b"[]",
+        b'{"step": "many"}',
+        b'{"step": NaN}',
+        b'{"step": 1, "loss": "low"}',
+        b'{"step": 1' + b"0" * 5000 + b"}",
+    ],
+)
+def test_a_log_that_holds_something_else_is_read_around_it(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1, "loss": 2.0}\n' + line + b'\n{"step": 2, "loss": 1.0}\n')
+    expected = [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    assert read_metrics(path) == expected
+    log = RunLog(tmp_path, steps=4, batch_size=1, every=1)
+    log.go_on_from(2, {"step_seconds": 0.0, "timed_steps": 0, "window": []})
+    log.close()
+    assert len(path.read_bytes().splitlines()) == 2
+    assert read_metrics(path) == expected
 
 
 @pytest.mark.parametrize(

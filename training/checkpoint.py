@@ -182,7 +182,9 @@ class AnotherRun(ValueError):
     """A checkpoint is whole, and of another config or other classes."""
 
 
-def check_same_run(saved: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> None:
+def check_same_run(
+    saved: Mapping[str, Any], config: Mapping[str, Any], folder: Path, *, has: str = "checkpoints"
+) -> None:
     """Refuses to go on with another config than a run began with.
 
     Raises:
@@ -195,7 +197,7 @@ def check_same_run(saved: Mapping[str, Any], config: Mapping[str, Any], folder: 
     ]
     if differing:
         raise AnotherRun(
-            f"{folder} has checkpoints of another run: {'; '.join(differing)}; "
+            f"{folder} has {has} of another run: {'; '.join(differing)}; "
             "give another --out, or the same values"
         )
 

@@ -59,7 +59,7 @@ class RunLog:
         self._window = list(state["window"])
         if not self._writes or not self.metrics.exists():
             return
-        lines = [line for line in self.metrics.read_text().splitlines() if _step_of(line) <= step]
+        lines = [line for line in _lines(self.metrics) if _step_of(line) <= step]
         with replacing(self.metrics) as path:
             path.write_text("".join(f"{line}\n" for line in lines))
 
@@ -187,16 +187,25 @@ def readable_time(seconds: float) -> str:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a metrics.jsonl; a last line that a kill cut short is left out."""
-    lines = path.read_text().splitlines() if path.exists() else []
+    """The records of a metrics.jsonl; a last line that a kill cut short is left out, and whatever
+    else is not ours."""
+    lines = _lines(path) if path.exists() else []
     return [json.loads(line) for line in lines if _step_of(line) < math.inf]
 
 
+def _lines(path: Path) -> list[str]:
+    return path.read_bytes().decode(errors="replace").splitlines()
+
+
 def _step_of(line: str) -> float:
+    """Infinite for a line that is not one of the log: names and finite numbers."""
     try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+        record = json.loads(line)
+        if all(math.isfinite(value) for value in record.values()):
+            return float(record["step"])
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        pass
+    return math.inf
 
 
 def _summary_writer(folder: Path) -> Any:

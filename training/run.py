@@ -13,7 +13,7 @@ from typing import Any
 
 from detops.whole_file import replacing
 from training import checkpoint, distribution, replicas, schedule
-from training.config import Config
+from training.config import Config, load_config
 from training.progress import RunLog
 from training.report import versions
 from training.run_folder import RunFolder
@@ -51,7 +51,6 @@ class Run:
         self.evaluations: list[dict[str, Any]] = []
         self.last_losses: dict[str, float] = {}
         self._seconds_before, self._began = 0.0, time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
         saved = checkpoint.load_newest(
             folder / "checkpoints", lambda text: print(text, file=sys.stderr), self._check
         )
@@ -67,6 +66,7 @@ class Run:
         if saved is not None:
             self._take_up(saved)
         elif self._writes:
+            _check_no_other_run(folder, config)
             self.log.metrics.unlink(missing_ok=True)
         if self._writes:
             _write_text(folder / "config.json", json.dumps(config.as_dict(), indent=2) + "\n")
@@ -140,6 +140,14 @@ class Run:
     def _versions(self) -> dict[str, str]:
         # Sums over more or fewer replicas are rounded otherwise.
         return {**versions(), "replicas": str(replicas.count())}
+
+
+def _check_no_other_run(folder: Path, config: Config) -> None:
+    """Refuses to write over the weights of a finished run whose checkpoints were deleted."""
+    if not any(folder.glob("*.weights.h5")) or not (folder / "config.json").is_file():
+        return
+    before = load_config(folder / "config.json").as_dict()
+    checkpoint.check_same_run(before, config.as_dict(), folder, has="weights")
 
 
 def _check_same_step(folder: Path, step: int) -> None:

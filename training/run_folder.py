@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,21 +82,52 @@ class BucketFolder(RunFolder):
 
 
 @contextlib.contextmanager
-def run_folder(place: Path | str) -> Iterator[RunFolder]:
+def run_folder(place: Path | str, *, writes: bool = True) -> Iterator[RunFolder]:
     """The folder of a run that is kept at a path, or at a URL like gs://bucket/run.
 
+    Args:
+      writes: of several hosts the first does.
+
     Raises:
-      ValueError: there is no such kind of store.
+      ValueError: there is no such kind of store, or another process trains in this folder.
       ImportError: the package that reaches it is not installed.
-      OSError: it cannot be read.
+      OSError: it cannot be read or made.
     """
     if "://" not in str(place):
-        yield RunFolder(Path(place), str(place))
+        path = Path(place)
+        path.mkdir(parents=True, exist_ok=True)
+        with _alone_in(path) if writes else contextlib.nullcontext():
+            yield RunFolder(path, str(place))
         return
     with tempfile.TemporaryDirectory(prefix="detops-run-") as local:
         folder = BucketFolder(Path(local), str(place))
         folder.fetch()
         yield folder
+
+
+@contextlib.contextmanager
+def _alone_in(path: Path) -> Iterator[None]:
+    """Two runs would delete each other's checkpoints. The system forgets the lock when the process
+    ends, however it does; where a disk knows no locks, or Windows no such ones, there is none."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{path}: another process trains in this folder, expected one at a time; wait for "
+                "its end, or give another --out"
+            ) from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(folder)
 
 
 def _is_checkpoint(name: str) -> bool:

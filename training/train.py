@@ -328,7 +328,10 @@ def train(config: Config, out: Path | str) -> dict[str, Any]:
       distribution.HostLost: another host is gone.
       Stopped: SIGINT or SIGTERM came; a checkpoint has been written.
     """
-    with distribution.distributed(config), run_folder(out) as folder:
+    with (
+        distribution.distributed(config),
+        run_folder(out, writes=distribution.host() == 0) as folder,
+    ):
         return _train(config, folder)
 
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from detops.whole_file import replacing
 from training.data.example import Example, RecordImage
 from training.data.picture import decode_rgb
 from training.data.source import Source
+
+_CHECKSUM_BYTES = 4
 
 
 class ImageStore:
@@ -46,7 +50,7 @@ class ImageStore:
 
         Raises:
           ValueError: the picture is damaged or not of the size it had when it was opened.
-          OSError: it cannot be read any more, or not be kept.
+          OSError: it cannot be read any more.
         """
         kept = self._kept.get(index)
         if kept is not None:
@@ -60,18 +64,38 @@ class ImageStore:
 
 
 def _through_folder(folder: Path, example: Example) -> NDArray[np.uint8]:
-    # The pixels alone: the source knows the shape, and a file of another size is not this one.
     path = folder / f"{_key(example)}.rgb"
     shape = (example.height, example.width, 3)
-    if path.is_file() and path.stat().st_size == np.prod(shape):
-        return np.fromfile(path, np.uint8).reshape(shape)
+    kept = _kept(path, shape)
+    if kept is not None:
+        return kept
     pixels = _decoded(example)
     # A small data set is asked for the same picture by two threads at once.
     own = path.with_name(f"{threading.get_ident()}.{path.name}")
-    with replacing(own) as unfinished:
-        pixels.tofile(unfinished)
-    own.replace(path)
+    # The folder only saves time: a full disk, or one that is gone, stops nothing.
+    with contextlib.suppress(OSError):
+        with replacing(own) as unfinished:
+            unfinished.write_bytes(pixels.tobytes() + _checksum(pixels))
+        own.replace(path)
     return pixels
+
+
+def _kept(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | None:
+    """The pixels in a file, which are followed by their checksum; None if it is not as written."""
+    # The source knows the shape, and a file of another size is not this one.
+    size = int(np.prod(shape))
+    try:
+        if not path.is_file() or path.stat().st_size != size + _CHECKSUM_BYTES:
+            return None
+        content = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    pixels, checksum = content[:size], content[size:]
+    return pixels.reshape(shape) if checksum.tobytes() == _checksum(pixels) else None
+
+
+def _checksum(pixels: NDArray[np.uint8]) -> bytes:
+    return zlib.crc32(pixels.data).to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def _key(example: Example) -> str:
