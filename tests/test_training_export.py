@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,7 @@ from training.config import Config  # noqa: E402
 from training.export import KINDS, export_detector, export_options, parity  # noqa: E402
 from training.export.__main__ import main  # noqa: E402
 from training.export.detector_file import finish, is_quantized  # noqa: E402
+from training.export.exporting import output_paths, write_files  # noqa: E402
 from training.export.network import convert_network  # noqa: E402
 from training.export.running import FileRunner  # noqa: E402
 from training.models import build_detector  # noqa: E402
@@ -276,7 +282,7 @@ def test_command_fails_on_a_broken_limit(
     assert main([*arguments, "--kinds", "int8", "--min-boxes-db", "90"]) == 1
     captured = capsys.readouterr()
     assert "int8" in captured.out and "expected >= 90" in captured.err
-    assert not out.exists()
+    assert not list(out.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -306,3 +312,59 @@ def test_errors_of_use(
 def test_no_run_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "there are no weights" in capsys.readouterr().err
+
+
+@pytest.mark.fault
+def test_what_is_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "out" / "detector_int8.tflite").mkdir(parents=True)
+    with pytest.raises(OSError, match="file"):
+        output_paths(tmp_path / "file", "detector", KINDS)
+    with pytest.raises(OSError, match=r"detector_int8\.tflite is no file"):
+        output_paths(tmp_path / "out", "detector", KINDS)
+    for name in ("", "../a", "a/b", ".a", "a\0b"):
+        with pytest.raises(ValueError, match="expected the beginning of a file's name"):
+            output_paths(tmp_path / "new", name, KINDS)
+    assert len(output_paths(tmp_path / "new", "a", KINDS)) == len(KINDS)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.fault
+def test_an_export_that_cannot_be_written_leaves_all_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("a.tflite", "b.tflite")]
+    for path in paths:
+        path.write_bytes(b"the result of yesterday")
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if path.name.endswith("b.tflite"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_files(dict.fromkeys(paths, b"new"))
+    assert sorted(tmp_path.iterdir()) == paths
+    assert {path.read_bytes() for path in paths} == {b"the result of yesterday"}
+
+
+@pytest.mark.fault
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_export_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
+    out = tmp_path / "a.tflite"
+    out.write_bytes(b"the result of yesterday")
+    # Where the new bytes are written and not yet renamed.
+    code = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from training.export.exporting import write_files\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"write_files({{Path({str(out)!r}): b'new'}})\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert out.read_bytes() == b"the result of yesterday"

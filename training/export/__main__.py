@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from detops.cli.json_output import print_document
-from detops.whole_file import replacing
 from training import command
 from training.export.detector_file import KINDS, export_options
 from training.export.export_report import as_record, as_table
-from training.export.exporting import Exporter, write_files
+from training.export.exporting import REPORT, Exporter, output_paths, write_files
 from training.export.parity import FLOAT_LIMITS, QUANTIZED_LIMITS
 from training.export.trained_model import TrainedModel, load_trained
 from training.export.validation import open_validation
@@ -105,6 +104,8 @@ def _add_limits(group: Any) -> None:
 def _export(args: argparse.Namespace) -> int:
     trained = load_trained(args.source, config=args.config, labels=args.labels)
     kinds = args.kinds or (KINDS if trained.config.quantize_from >= 0 else ("float",))
+    kinds = list(dict.fromkeys(kinds))
+    paths = output_paths(args.out, args.name, kinds)
     iou = args.iou_threshold
     options = export_options(
         len(trained.labels),
@@ -133,13 +134,14 @@ def _export(args: argparse.Namespace) -> int:
         {False: FLOAT_LIMITS, True: limits},
         note=lambda text: print(text, file=sys.stderr),
     )
-    files = [exporter.export(kind) for kind in dict.fromkeys(kinds)]
+    files = [exporter.export(kind) for kind in kinds]
     broken = [f"{file.kind}: {text}" for file in files for text in file.broken]
     record = as_record(files, options, trained.weights)
     if not broken:
-        record["paths"] = [str(path) for path in write_files(files, args.out, args.name)]
-        with replacing(args.out / "export.json") as path:
-            path.write_text(json.dumps(record, indent=2) + "\n")
+        record["paths"] = [str(path) for path in paths]
+        contents = {path: file.content for path, file in zip(paths, files, strict=True)}
+        report = json.dumps(record, indent=2) + "\n"
+        write_files({**contents, args.out / REPORT: report.encode()})
     if args.json:
         print_document("export", record)
     else:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,9 @@ from training.export.parity import Limits, Outputs, Parity
 from training.export.running import FileRunner
 from training.export.scoring import network_detector, score
 from training.export.validation import Validation
+
+REPORT = "export.json"
+"""The numbers, beside the files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,18 +114,34 @@ class Exporter:
         return of_model, score(source, self.model.image_size, detect)
 
 
-def write_files(files: Sequence[ExportedFile], folder: Path, name: str) -> list[Path]:
-    """Writes all of them, or none: each under another name first.
+def output_paths(folder: Path, name: str, kinds: Sequence[str]) -> list[Path]:
+    """Where files go, NAME_KIND.tflite in a folder, which is made. Asked before the work, not after
+    minutes of it.
 
-    Returns:
-      Their paths, NAME_KIND.tflite.
+    Raises:
+      ValueError: `name` is not the beginning of a file's name.
+      OSError: nothing can be written there, or something that may not be replaced is in the way.
+    """
+    if not name or name != Path(name).name or name.startswith(".") or "\0" in name:
+        raise ValueError(f"name is {name!r}, expected the beginning of a file's name")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}_{kind}.tflite" for kind in kinds]
+    for path in (*paths, folder / REPORT):
+        if path.exists() and not path.is_file():
+            raise IsADirectoryError(f"{path} is no file, expected one or nothing in its place")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(f"{path} is read-only: remove it, or give another folder")
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="."):
+        pass
+    return paths
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Writes all files, or none: each under another name first.
 
     Raises:
       OSError: the disk is full, for example.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}_{file.kind}.tflite" for file in files]
     with ExitStack() as stack:
-        for file, path in zip(files, paths, strict=True):
-            stack.enter_context(replacing(path)).write_bytes(file.content)
-    return paths
+        for path, content in contents.items():
+            stack.enter_context(replacing(path)).write_bytes(content)
