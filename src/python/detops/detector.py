@@ -26,6 +26,7 @@ from detops.labels import align_labels, labels_in_model, read_labels
 from detops.model_file import ModelFile, Operator, Subgraph, Tensor
 from detops.options import OP_NAME, Options
 from detops.registrar import Registration, register_ops
+from detops.whole_file import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -346,7 +347,7 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
       ImportError: Pillow is not installed.
     """
     from_pillow = _pillow()
-    with open(path, "rb") as file:  # noqa: PTH123 - its errors name the path as it was given
+    with open_regular(path) as file:
         try:
             with warnings.catch_warnings():
                 # Pillow refuses what is twice as large; up to there a large photo is just that.

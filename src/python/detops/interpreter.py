@@ -12,6 +12,7 @@ from detops import _core
 from detops.model_file import ModelFile
 from detops.nodes.faults import output_faults
 from detops.registrar import delegate_path, register_ops
+from detops.whole_file import read_regular
 
 # Runtime names, with the module that holds each one's Interpreter, in order of preference.
 _RUNTIMES = {
@@ -78,13 +79,31 @@ def Interpreter(
         raise TypeError(f"model_path is {model_path!r}, expected a str or a path of str")
     source = model_content if model_content is not None else os.fspath(model_path or "")
     check_openable(ModelFile.read(source))
-    module = runtime_module(runtime)
-    if model_content is not None:
-        interpreter = module.Interpreter(model_content=model_content, **arguments)
-    else:
-        interpreter = module.Interpreter(model_path=source, **arguments)
+    interpreter = stock_interpreter(source, runtime=runtime, **arguments)
     register_ops(interpreter)
     return interpreter
+
+
+def stock_interpreter(source: str | bytes, *, runtime: str | None = None, **arguments: Any) -> Any:
+    """An interpreter of an installed runtime as it is.
+
+    Args:
+      source: the path of a .tflite file, or its bytes.
+      runtime: as for `Interpreter`; likewise the other arguments, and the errors.
+    """
+    if isinstance(source, str) and not _is_unicode(source):
+        # The runtimes take paths in UTF-8 only.
+        source = read_regular(source)
+    key = "model_path" if isinstance(source, str) else "model_content"
+    return runtime_module(runtime).Interpreter(**{key: source}, **arguments)
+
+
+def _is_unicode(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_openable(model: ModelFile) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detops.label_map import parse_label_map
+from detops.whole_file import open_regular
 
 UNKNOWN = "???"
 """Stands for a class number that no label names, as in the label files of COCO detectors."""
@@ -37,7 +38,9 @@ def read_labels(path: str | os.PathLike[str]) -> list[str]:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    return _parse(path.name, path.name, path.read_bytes())
+    with open_regular(path) as file:
+        content = file.read(_MAX_LABEL_BYTES + 1)
+    return _parse(path.name, path.name, content)
 
 
 def labels_in_model(path: str | os.PathLike[str]) -> list[str] | None:
@@ -51,7 +54,7 @@ def labels_in_model(path: str | os.PathLike[str]) -> list[str] | None:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not zipfile.is_zipfile(file):
             return None
         try:

@@ -13,7 +13,6 @@ import math
 import mmap
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,13 @@ from numpy.typing import NDArray
 
 from detops.flatbuffer import FileBytes, ModelFileError, Table
 from detops.options import OP_NAME
+from detops.whole_file import open_regular, read_regular
 
 __all__ = ["ModelFile", "ModelFileError", "Operator", "Quantization", "Subgraph", "Tensor"]
 
+# Reading what is mapped ends the process when somebody truncates the file, so that is for files
+# that memory may not hold.
+_LARGEST_READ = 1 << 30
 _CUSTOM = 32
 _BUILTINS_BY_CODE = """
 ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE
@@ -148,19 +151,19 @@ class ModelFile:
 
     @staticmethod
     def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> ModelFile:
-        """Reads a path (memory-mapped; do not truncate it while in use) or the bytes themselves.
+        """Reads a path or the bytes themselves. Files above 1 GB are mapped into memory: do not
+        truncate them while the model is in use.
 
         Raises ModelFileError for bytes that are not a TFLite model and OSError for a path that
-        cannot be opened.
+        cannot be opened. ValueError for a pipe or a device.
         """
         if isinstance(source, (bytes, bytearray, memoryview)):
             return _read_model(FileBytes(memoryview(source).cast("B").toreadonly()))
-        with Path(source).open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise ModelFileError(f"{os.fspath(source)} is empty")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = _content(source)
+        if not content:
+            raise ModelFileError(f"{os.fspath(source)} is empty")
         try:
-            return _read_model(FileBytes(memoryview(mapped)))
+            return _read_model(FileBytes(memoryview(content)))
         except ModelFileError as error:
             raise ModelFileError(f"{os.fspath(source)}: {error}") from None
 
@@ -172,6 +175,13 @@ class ModelFile:
             for operator in graph.operators
             if operator.is_custom and operator.name == OP_NAME
         ]
+
+
+def _content(path: str | os.PathLike[str]) -> bytes | mmap.mmap:
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size <= _LARGEST_READ:
+            return read_regular(path)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _read_model(file: FileBytes) -> ModelFile:

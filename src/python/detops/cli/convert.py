@@ -27,7 +27,7 @@ from detops.convert.option_edit import option_kinds
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 from detops.options import Options
-from detops.whole_file import replacing
+from detops.whole_file import open_regular, replacing
 
 _SCORES_ARE = {"probabilities": True, "logits": False}
 
@@ -132,8 +132,9 @@ def _read_anchors(path: Path) -> NDArray[Any]:
     """From a .npy file, or from another model with the op."""
     if path.suffix.lower() == ".npy":
         try:
-            anchors: NDArray[Any] = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            with open_regular(path) as file:
+                anchors: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, EOFError, MemoryError) as error:
             raise ValueError(f"--anchors is {path}, not a readable .npy file: {error}") from error
         return anchors
     nodes = read_nodes(ModelFile.read(path))

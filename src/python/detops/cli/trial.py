@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detops
-from detops.interpreter import runtime_module
+from detops.interpreter import runtime_module, stock_interpreter
 
 _START = "from detops.cli.trial import answer; answer()"
 # Before the answer, since a runtime may print as well.
@@ -70,7 +70,7 @@ def registration_of(model: str, runtime: str | None) -> str:
 def make_interpreter(model: str, *, stock: bool, runtime: str | None, threads: int) -> Any:
     """An interpreter of a runtime with its own op, or with detops."""
     if stock:
-        return runtime_module(runtime).Interpreter(model_path=model, num_threads=threads)
+        return stock_interpreter(model, runtime=runtime, num_threads=threads)
     return detops.Interpreter(model, runtime=runtime, num_threads=threads)
 
 

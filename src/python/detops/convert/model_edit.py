@@ -19,6 +19,7 @@ from detops.convert.public_schema import flatbuffers_module, model_builder, tfli
 from detops.flatbuffer import FileBytes, Table
 from detops.model_file import ModelFile
 from detops.options import OP_NAME
+from detops.whole_file import read_regular
 
 Source = bytes | str | os.PathLike[str]
 
@@ -41,16 +42,15 @@ def read_source(model: Source) -> bytes:
 
     Raises:
       TypeError: neither bytes nor a path.
-      ValueError: too long for a flatbuffer.
+      ValueError: too long for a flatbuffer; a pipe or a device.
       OSError: the path cannot be read.
     """
     if isinstance(model, (bytearray, memoryview)):
         model = bytes(model)
     if not isinstance(model, bytes):
-        path = Path(model)
         # Before it is read, since it may not fit in memory.
-        _check_size(str(path), path.stat().st_size)
-        model = path.read_bytes()
+        _check_size(str(model), Path(model).stat().st_size)
+        model = read_regular(model)
     _check_size("the model", len(model))
     return model
 

@@ -13,8 +13,9 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Real
-from pathlib import Path
 from typing import Any
+
+from detops.whole_file import read_regular
 
 _ID_LISTS = ("images", "categories")
 
@@ -151,8 +152,9 @@ def _ids(place: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def _read_json(path: str | os.PathLike[str]) -> Any:
+    content = read_regular(path)
     try:
-        return json.loads(Path(path).read_bytes())
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{os.fspath(path)} is not JSON: {error}") from error
 

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from detops.evaluation.skipped import Skipped
+from detops.whole_file import open_regular
 
 _PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -107,7 +108,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
 
 
 def _read_xml(path: Path) -> ElementTree.Element:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(_MAX_XML_BYTES + 1)
     if len(content) > _MAX_XML_BYTES:
         raise ValueError(f"it has more than {_MAX_XML_BYTES} bytes")
