@@ -15,6 +15,7 @@ from flatbuffers import flexbuffers
 
 import detops
 from colour_model import ColourModel
+from detops import convert
 from detops.cli import main
 from detops.cli.trial import try_invoke
 from detops.model_file import ModelFile
@@ -131,6 +132,45 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
         "output 1 is the tensor of scores, 3, expected another",
     ),
 ]
+
+
+FIELDS = {
+    "no zero point": ({"zeroPoint": None}, "has 1 scales and 0 zero points, expected as many"),
+    "two zero points": ({"zeroPoint": [0, 0]}, "has 1 scales and 2 zero points, expected as many"),
+    "dimension 3": ({"quantizedDimension": 3}, "along dimension 3, expected 0 to 2"),
+    "dimension -1": ({"quantizedDimension": -1}, "along dimension -1, expected 0 to 2"),
+    "300 scales": (
+        {"scale": [0.1] * 300, "zeroPoint": [0] * 300},
+        "has 300 scales along dimension 0, expected 1 or 1",
+    ),
+    "wide zero point": ({"zeroPoint": [2**31]}, "has zero point 2147483648, expected one of 32"),
+    "wider zero point": ({"zeroPoint": [-(2**63)]}, "point -9223372036854775808, expected one"),
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("row", FIELDS)
+def test_fields_of_quantization_that_runtimes_refuse_or_cut(doctor: Any, row: str) -> None:
+    changes, words = FIELDS[row]
+    model = schema.ModelT.InitFromPackedBuf(_model(**INT8).build())
+    [scores] = [t for t in model.subgraphs[0].tensors if t.name == b"scores"]
+    types = {"scale": np.float32, "zeroPoint": np.int64}
+    for field, value in changes.items():
+        stored = np.asarray(value, types[field]) if isinstance(value, list) else value
+        setattr(scores.quantization, field, stored)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    content = bytes(builder.Output())
+    code, document, _ = doctor(content)
+    assert code == 1
+    faults = [f for f in document["faults"] if f["name"] == "quantization_fields"]
+    assert any("scores: tensor 1" in f["text"] and words in f["text"] for f in faults)
+    for edit in (convert.tidy, convert.rewrite_quantized):
+        with pytest.raises(ValueError, match=r"."):
+            edit(content)
+    pytest.importorskip("ai_edge_litert")
+    with pytest.raises((ValueError, RuntimeError)):
+        detops.Interpreter(model_content=content).allocate_tensors()
 
 
 def test_an_output_that_is_a_constant(doctor: Any) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -251,3 +252,29 @@ def test_the_check_finds_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(equivalence, "Interpreter", missing)
     assert not equivalence.check_same_detections(model.build(), other.build())
+
+
+def test_anchors_of_the_largest_scale_and_widest_zero_point() -> None:
+    """No warning, no OverflowError: infinity as the runtimes have it, or an error."""
+    rows = np.full((6, 4), 100, np.int8)
+    for quantization, words in (
+        ((3.4e38, 0), None),
+        ((0.01, 2**63 - 1), "expected one of 32 bits"),
+    ):
+        model = PostprocessModel(
+            class_columns=4,
+            anchors=rows,
+            anchor_dtype=np.int8,
+            anchor_quantization=quantization,
+            score_dtype=np.int8,
+            score_quantization=(1 / 256, -128),
+            options=default_options(3),
+        ).build()
+        for into in ("float32", "uint8"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                if words is None:
+                    assert rewrite_quantized(model, into, verify=False)
+                    continue
+                with pytest.raises(ValueError, match=words):
+                    rewrite_quantized(model, into, verify=False)

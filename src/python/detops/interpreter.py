@@ -10,7 +10,7 @@ from typing import Any
 
 from detops import _core
 from detops.model_file import ModelFile
-from detops.nodes.faults import output_faults
+from detops.nodes.faults import output_faults, wide_zero_point
 from detops.registrar import delegate_path, register_ops
 from detops.whole_file import read_regular
 
@@ -108,12 +108,17 @@ def _is_unicode(path: str) -> bool:
 
 def check_openable(model: ModelFile) -> None:
     """Raises ValueError for a post-processing node on which a runtime may crash before detops is
-    asked: its option block cannot be read, or its outputs are constants or what it reads."""
+    asked: its option block cannot be read, or its outputs are constants or what it reads; and for
+    zero points that runtimes would cut."""
     for graph, operator in model.postprocess_operators():
         faults = _core.read_options(operator.custom_options or b"")[1]
         faults += output_faults(graph, operator)
         if faults:
             raise ValueError("; ".join(message for _, message in faults))
+    for graph in {graph.index: graph for graph, _ in model.postprocess_operators()}.values():
+        for tensor in graph.tensors:
+            for text in wide_zero_point(tensor.quantization) if tensor.quantization else []:
+                raise ValueError(f"tensor {tensor.index} {tensor.name!r} {text}")
 
 
 def load_delegate(runtime: str | None = None) -> Any:

@@ -21,12 +21,19 @@ _LOGISTIC_VERSION = {"float32": 1, "uint8": 1, "int8": 2}
 
 
 def scale_and_zero_point(tensor: Any) -> tuple[float, int] | None:
-    """The quantisation of a whole tensor; None without one, or with one for each slice."""
+    """The quantisation of a whole tensor; None without one, or with one for each slice.
+
+    Raises:
+      ValueError: its zero point has more than 32 bits.
+    """
     quantization = tensor.quantization
     if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
         return None
-    zero_points = indices(quantization.zeroPoint)
-    return float(quantization.scale[0]), (*zero_points, 0)[0]
+    zero_point = (*indices(quantization.zeroPoint), 0)[0]
+    if not -(1 << 31) <= zero_point < 1 << 31:
+        name = text_of(tensor.name)
+        raise ValueError(f"tensor {name!r} has zero point {zero_point}, expected one of 32 bits")
+    return float(quantization.scale[0]), zero_point
 
 
 def quantization_of(edit: ModelEdit, scale: float, zero_point: int) -> Any:

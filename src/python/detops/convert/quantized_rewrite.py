@@ -247,6 +247,8 @@ def _converted_anchors(edit: ModelEdit, graph: Any, node: Any, anchors: _Feed, w
 
 
 def _real(values: NDArray[Any], scale: float, zero_point: int) -> NDArray[Any]:
-    differences = (values.astype(np.int32) - zero_point).astype(np.float32)
-    real: NDArray[Any] = (differences * np.float32(scale)).astype("<f4")
+    differences = (values.astype(np.int64) - zero_point).astype(np.float32)
+    # As in the runtimes, scales near the end of the floats give infinity.
+    with np.errstate(over="ignore"):
+        real: NDArray[Any] = (differences * np.float32(scale)).astype("<f4")
     return real

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detops import _core
-from detops.model_file import ModelFileError, Operator, Subgraph
+from detops.model_file import ModelFileError, Operator, Quantization, Subgraph, Tensor
 from detops.nodes.facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
 from detops.options import Options
 
@@ -32,6 +32,7 @@ _STOCK = {
     "scale": "reports infinite or NaN boxes",
     "dtype": "fails at invoke, with no reason",
     "quantization": "reports garbage",
+    "quantization_fields": "the runtime refuses the model, or cuts the zero point to 32 bits",
     "shape": _AT_INVOKE,
     "row_mismatch": _AT_INVOKE,
     "class_columns": _AT_INVOKE,
@@ -60,7 +61,7 @@ def find_faults(node: NodeFacts) -> list[Finding]:
     found = [*found, *output_faults(node.graph, node.operator), *_circle_faults(node)]
     if not found:
         found = _core.check(Options(**node.options), *_descriptions(node))
-    found = [*found, *_constant_faults(node)]
+    found = [*found, *_quantization_faults(node), *_constant_faults(node)]
     return [
         Finding(name, node.place, text, _stock_text(name, text, node), REFUSED)
         for name, text in found
@@ -132,6 +133,46 @@ def _circle_faults(node: NodeFacts) -> list[tuple[str, str]]:
         "of its own outputs, expected a graph without circles"
     )
     return [("circle", text)]
+
+
+def _quantization_faults(node: NodeFacts) -> list[tuple[str, str]]:
+    """What the runtimes refuse while they load a file, and zero points that they cut to 32 bits."""
+    found = []
+    for item in node.inputs.values():
+        for tensor in {
+            item.tensor.index: item.tensor,
+            item.quantized.index: item.quantized,
+        }.values():
+            for text in _quantization_texts(tensor):
+                found.append(("quantization_fields", f"{item.role}: tensor {tensor.index} {text}"))
+    return found
+
+
+def _quantization_texts(tensor: Tensor) -> list[str]:
+    quantization = tensor.quantization
+    if quantization is None:
+        return []
+    scales, zero_points, axis = (
+        len(quantization.scales),
+        quantization.zero_points,
+        quantization.axis,
+    )
+    rank = max(len(tensor.shape), 1)
+    found = []
+    if len(zero_points) != scales:
+        found.append(f"has {scales} scales and {len(zero_points)} zero points, expected as many")
+    if not 0 <= axis < rank:
+        found.append(f"is quantized along dimension {axis}, expected 0 to {rank - 1}")
+    elif scales not in (1, *tensor.shape[axis : axis + 1]):
+        side = tensor.shape[axis] if tensor.shape else 1
+        found.append(f"has {scales} scales along dimension {axis}, expected 1 or {side}")
+    return [*found, *wide_zero_point(quantization)]
+
+
+def wide_zero_point(quantization: Quantization) -> list[str]:
+    """Says so where a zero point has more than the 32 bits that runtimes keep of it."""
+    wide = [value for value in quantization.zero_points if not -_LARGEST - 1 <= value <= _LARGEST]
+    return [f"has zero point {wide[0]}, expected one of 32 bits"] if wide else []
 
 
 def _constant_faults(node: NodeFacts) -> list[tuple[str, str]]:
