@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 
 import pytest
@@ -129,7 +131,7 @@ def test_damaged_and_missing_shards(tmp_path: Path) -> None:
     assert [e.image_id for e in again] == ["p_0.jpg", "p_1.jpg", "p_2.jpg"]
     assert reasons(again) == {"rest of a damaged shard": 2, "shard missing": 1}
     (tmp_path / "zip.tfrecord").write_bytes(b"\x1f\x8b\x08")
-    with pytest.raises(ValueError, match="no box has a class"):
+    with pytest.raises(ValueError, match=r"no box has a class.*zip\.tfrecord.*it is compressed"):
         open_source(tmp_path / "zip.tfrecord")
 
 
@@ -168,3 +170,90 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_shards(source, tmp_path / "out", on_image=stop)
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("encoded", 1, "encoded is a int64_list, expected a bytes_list"),
+        ("filename", 0.5, "filename is a float_list, expected a bytes_list"),
+        ("object__bbox__ymin", [1], "ymin is a int64_list, expected a float_list"),
+        ("object__bbox__xmax", [b"0.5"], "xmax is a bytes_list, expected a float_list"),
+        ("object__class__label", [math.inf], "label is a float_list, expected a int64_list"),
+        ("object__class__label", [b"1"], "label is a bytes_list, expected a int64_list"),
+        ("object__class__text", [1], "text is a int64_list, expected a bytes_list"),
+        ("object__is_crowd", [b"0"], "is_crowd is a bytes_list, expected a int64_list"),
+        ("object__difficult", [0.0], "difficult is a float_list, expected a int64_list"),
+    ],
+)
+@pytest.mark.parametrize("label_map", [True, False])
+def test_features_of_another_kind_are_named(
+    tmp_path: Path, key: str, value: object, message: str, label_map: bool
+) -> None:
+    good = {"encoded": encoded(picture()), **_boxes(1), "object__class__label": [1]}
+    if label_map:
+        (tmp_path / "label_map.pbtxt").write_text(label_map_text(["cat"]))
+    with tf.io.TFRecordWriter(str(tmp_path / "x.record")) as writer:
+        for record in (_record(**good), _record(**{**good, key: value}), _record(**good)):
+            writer.write(record)
+    source = open_source(tmp_path)
+    assert len(source) == 2
+    [entry] = source.problems.skipped_images
+    assert entry.reason == "record not readable"
+    assert message in entry.detail
+
+
+def _with_length(content: bytes, length: int) -> bytes:
+    """The first record says to be of another length, and the checksum is right."""
+    head = length.to_bytes(8, "little")
+    crc = 0xFFFFFFFF
+    for byte in head:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    masked = (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+    return head + masked.to_bytes(4, "little") + content[12:]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("length", [2**31, 2**40, 2**62, 2**63, 2**64 - 1])
+def test_a_length_that_no_file_has_is_no_memory_asked_for(tmp_path: Path, length: int) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 3))
+    [path] = write_shards(source, tmp_path / "out")
+    content = path.read_bytes()
+    path.write_bytes(content + _with_length(content, length))
+    again = open_source(tmp_path / "out")
+    assert len(again) == 3
+    assert reasons(again) == {"rest of a damaged shard": 1}
+    assert f"byte {len(content)}: a record of {length + 16} bytes" in again.problems.texts()[0]
+
+
+@pytest.mark.fault
+def test_a_shard_that_is_truncated_anywhere_says_so(tmp_path: Path) -> None:
+    source = open_source(voc_folder(tmp_path / "voc", 2))
+    [path] = write_shards(source, tmp_path / "out")
+    content = path.read_bytes()
+    last = 16 + int.from_bytes(content[:8], "little")
+    for left in (1, 7, 8, 11, 12, 13, len(content) - last - 1):
+        path.write_bytes(content[: last + left])
+        again = open_source(tmp_path / "out")
+        assert [e.image_id for e in again] == ["p_0.jpg"]
+        assert reasons(again) == {"rest of a damaged shard": 1}
+
+
+@pytest.mark.fault
+def test_shards_that_are_no_files_or_hold_nothing_are_named(tmp_path: Path) -> None:
+    write_shards(open_source(voc_folder(tmp_path / "voc", 2)), tmp_path)
+    (tmp_path / "train-00001-of-00001.tfrecord").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "train-00002-of-00001.tfrecord")
+    again = open_source(tmp_path)
+    assert len(again) == 2
+    assert set(reasons(again)) == {"shard not readable"}
+    (tmp_path / "label_map.pbtxt").unlink()
+    for content in (b"", b"\x12" * 100):
+        (tmp_path / "a.tfrecord").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.tfrecord: no box has a class, expected at least"):
+            open_source(tmp_path / "a.tfrecord")

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +285,9 @@ def test_coco_with_faults(tmp_path: Path) -> None:
         box(bbox=[1, 2, 0, 4]),
         box(bbox=[1, 2, 3, -4]),
         "box",
+        box(image_id=True),
+        box(iscrowd="0"),
+        box(iscrowd=[0]),
     ]
     images = [
         {"id": 1, "file_name": "1.jpg"},
@@ -290,16 +295,23 @@ def test_coco_with_faults(tmp_path: Path) -> None:
         {"id": 3},
         {"id": 4, "file_name": "4.jpg"},
         7,
+        {"id": True, "file_name": "1.jpg"},
+        {"id": 5, "file_name": "../1.jpg"},
+        {"id": 6, "file_name": str(tmp_path / "images" / "1.jpg")},
+        {"id": 7, "file_name": "a\0b"},
     ]
     source = open_source(coco_file(tmp_path, annotations=[box(), *wrong], images=images))
     assert [len(e.boxes) for e in source] == [1]
     assert reasons(source) == {
-        "box of an unknown picture": 2,
+        "box of an unknown picture": 3,
+        "box whose iscrowd is neither 0 nor 1": 2,
         "box without a class": 2,
         "box without its four corners": 3,
         "box without area": 2,
         "annotation is not an object": 1,
-        "picture without id or file name": 2,
+        "picture without id or file name": 3,
+        "picture outside of the folder of pictures": 2,
+        "picture not readable": 1,
         "picture with the id of another": 1,
         "picture not found": 1,
     }
@@ -312,6 +324,10 @@ def test_coco_with_faults(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"images": [], "images": []}', "is not JSON: an object has the key 'images' twice"),
+        ('{"categories": [{"id": true, "name": "a"}]}', r"categories\[0\] is {'id': True"),
+        ('{"categories": [{"id": 1' + "0" * 400 + ', "name": ""}]}', r"000\.\.\., expected an id"),
         ("[]", "holds a list, expected an object"),
         ('{"categories": []}', "'images' is missing, expected a list"),
         ('{"categories": [{"id": 1}], "images": []}', r"categories\[0\] is {'id': 1}"),
@@ -321,6 +337,53 @@ def test_files_that_are_not_coco(text: str, message: str, tmp_path: Path) -> Non
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         open_source(tmp_path / "a.json")
+
+
+def test_sizes_in_coco_may_be_written_as_floats(tmp_path: Path) -> None:
+    images = [{"id": 1, "file_name": "1.jpg", "height": 80.0, "width": 120.0}]
+    annotations = [{"image_id": 1, "category_id": 3, "bbox": [0, 0, 60, 40]}]
+    [example] = open_source(coco_file(tmp_path, annotations=annotations, images=images))
+    # The picture has half that size.
+    np.testing.assert_allclose(example.boxes, [[0, 0, 0.5, 0.5]])
+
+
+@pytest.mark.fault
+def test_class_names_that_no_file_of_labels_can_hold_are_left_out(tmp_path: Path) -> None:
+    folder = VocFolder(tmp_path)
+    for number, name in enumerate(("cat", "a&#10;b", "c" * 5000)):
+        folder.add(f"{number}.jpg", [(name, 6, 4, 30, 20)])
+    source = open_source(tmp_path)
+    assert source.labels == ("cat",)
+    assert reasons(source) == {"box of a class that the labels do not name": 2}
+    assert all(len(text) < 300 for text in source.problems.texts())
+    with pytest.raises(ValueError, match="expected one line of text"):
+        open_source(tmp_path, single_class="a\nb")
+
+
+@pytest.mark.fault
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_pipes_and_devices_in_a_data_set_are_not_read(tmp_path: Path) -> None:
+    folder = VocFolder(tmp_path)
+    folder.add("a.jpg")
+    for name in ("b", "c", "d"):
+        folder.annotate(name, voc_text(f"{name}.jpg", [("cat", 1, 1, 9, 9)]))
+    os.mkfifo(folder.images / "b.jpg")
+    (folder.images / "c.jpg").symlink_to("/dev/zero")
+    (folder.images / "d.jpg").mkdir()
+    os.mkfifo(folder.annotations / "e.xml")
+    source = open_source(tmp_path)
+    assert len(source) == 1
+    assert reasons(source) == {"picture not readable": 3, "annotation not readable": 1}
+
+
+def test_a_picture_that_is_a_program_is_not_run(tmp_path: Path) -> None:
+    folder = VocFolder(tmp_path)
+    folder.add("a.jpg")
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 60 40\n%%EndComments\n"
+    folder.add("b.jpg", content=program)
+    source = open_source(tmp_path)
+    assert len(source) == 1
+    assert "EPS, which Pillow has a program run" in source.problems.texts()[0]
 
 
 def test_ground_truth_agrees_with_the_readers_of_detops_eval(tmp_path: Path) -> None:

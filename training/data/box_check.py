@@ -16,6 +16,8 @@ from training.data.problems import Problems
 _ROUNDING = 1e-5
 """Of a side: what float32 fractions may exceed the picture by without a report."""
 _SAME_ASPECT = 0.01
+_SHOWN = 80
+"""Characters of a class name in a report."""
 
 Boxes = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.bool_]]
 
@@ -36,7 +38,7 @@ def box_units(image: AnnotatedImage, height: int, width: int) -> tuple[float, fl
         return float(height), float(width)
     aspect, expected = width / height, stated[1] / stated[0]
     if abs(aspect - expected) > _SAME_ASPECT * expected:
-        raise ValueError(f"{width} x {height}, expected {stated[1]} x {stated[0]}")
+        raise ValueError(f"{width} x {height}, expected {stated[1]:.9g} x {stated[0]:.9g}")
     return float(stated[0]), float(stated[1])
 
 
@@ -59,7 +61,9 @@ def check_boxes(
     """
     kept: dict[tuple[float, ...], bool] = {}
     for index, box in enumerate(image.boxes):
-        detail = f"box {index}, {box.label!r}: {[round(corner, 4) for corner in box.corners]}"
+        detail = (
+            f"box {index}, {box.label[:_SHOWN]!r}: {[round(corner, 4) for corner in box.corners]}"
+        )
         corners = np.array(box.corners) / np.array([*units, *units])
         number = numbers.get(box.label, numbers.get(box.label.lower()))
         reason = _reason_to_skip(box, corners, number)

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from detops.labels import read_labels
 from training.data.annotation import Annotations
 
+_LONGEST_NAME = 200
 LABEL_FROM = ("name", "file_name")
 
 
@@ -28,6 +29,10 @@ class ClassNaming:
         if self.label_from not in LABEL_FROM:
             expected = " or ".join(map(repr, LABEL_FROM))
             raise ValueError(f"label_from is {self.label_from!r}, expected {expected}")
+        if self.single_class and not is_class_name(self.single_class):
+            raise ValueError(
+                f"single_class is {self.single_class[:80]!r}, expected one line of text"
+            )
         if self.single_class and self.label_from != "name":
             raise ValueError(
                 f"both single_class {self.single_class!r} and label_from {self.label_from!r} are "
@@ -48,6 +53,17 @@ class ClassNaming:
         ]
         labels = tuple(sorted({name for name in names.values() if name}))
         return Annotations(images, labels, annotations.problems)
+
+
+def is_class_name(name: str) -> bool:
+    """Whether a name comes back from a file of class names: one line of UTF-8, without spaces
+    around it, and short enough to be read."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    one_line = not {"\n", "\r", "\0"} & {*name}
+    return one_line and name == name.strip() and 0 < len(name) <= _LONGEST_NAME
 
 
 def breed(name: str) -> str:

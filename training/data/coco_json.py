@@ -19,6 +19,9 @@ from detops.evaluation.coco_files import is_finite_number
 from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
 from training.data.problems import Problems
 
+_SHOWN = 80
+"""Characters of what is wrong in a report."""
+
 
 def read_coco_json(path: Path, images: Path) -> Annotations:
     """Reads an annotation file; classes are the categories in the order of their ids.
@@ -58,13 +61,23 @@ def read_coco_json(path: Path, images: Path) -> Annotations:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise ValueError(f"{path} holds a {kind}, expected an object with 'annotations'")
     return content
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    # The last one would count, and a list of boxes silently replace another.
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice[:_SHOWN]!r} twice")
+    return values
 
 
 def _table(path: Path, content: Mapping[str, Any], name: str) -> list[Any]:
@@ -75,14 +88,16 @@ def _table(path: Path, content: Mapping[str, Any], name: str) -> list[Any]:
     return table
 
 
-def _categories(path: Path, content: Mapping[str, Any]) -> dict[int, str]:
-    names: dict[int, str] = {}
+def _categories(path: Path, content: Mapping[str, Any]) -> dict[Any, str]:
+    names: dict[Any, str] = {}
     for number, entry in enumerate(_table(path, content, "categories")):
         given = entry if isinstance(entry, dict) else {}
         key, name = given.get("id"), given.get("name")
-        if not isinstance(key, int) or not isinstance(name, str) or not name or key in names:
+        name = name.strip() if isinstance(name, str) else ""
+        if not _is_id(key, int) or not name or key in names:
             raise ValueError(
-                f"{path}: categories[{number}] is {entry!r}, expected an id of its own and a name"
+                f"{path}: categories[{number}] is {_shown(entry)}, expected an id of its own and a "
+                "name"
             )
         if name in names.values():
             raise ValueError(f"{path}: two categories have the name {name!r}, expected one")
@@ -97,45 +112,67 @@ def _files(
     for number, entry in enumerate(_table(path, content, "images")):
         given = entry if isinstance(entry, dict) else {}
         key, name = given.get("id"), given.get("file_name")
-        if not isinstance(key, (int, str)) or not isinstance(name, str) or not name:
+        if not _is_id(key) or not isinstance(name, str) or not name:
             reason = "picture without id or file name"
-            problems.skipped_images.append(Skipped(f"images[{number}]", reason, repr(entry)))
+            problems.skipped_images.append(Skipped(f"images[{number}]", reason, _shown(entry)))
         elif key in seen:
             reason = "picture with the id of another"
-            problems.skipped_images.append(Skipped(name, reason, repr(key)))
+            problems.skipped_images.append(Skipped(name, reason, _shown(key)))
+        elif Path(name).is_absolute() or ".." in Path(name).parts:
+            # A stranger's file could name any of ours, and the shards be given back to him.
+            reason = "picture outside of the folder of pictures"
+            problems.skipped_images.append(Skipped(name[:_SHOWN], reason))
         else:
             seen.add(key)
             yield key, given
 
 
 def _box(
-    entry: Any, files: Mapping[Any, Any], names: Mapping[int, str]
+    entry: Any, files: Mapping[Any, Any], names: Mapping[Any, str]
 ) -> AnnotatedBox | tuple[str, str]:
     """The box, or why there is none: the reason and the detail."""
     if not isinstance(entry, dict):
-        return "annotation is not an object", repr(entry)
+        return "annotation is not an object", _shown(entry)
     image, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
-    if not isinstance(image, (int, str)) or image not in files:
-        return "box of an unknown picture", f"image_id {image!r}"
-    if not isinstance(category, (int, str)) or category not in names:
-        return "box without a class", f"category_id {category!r}"
+    if not _is_id(image) or image not in files:
+        return "box of an unknown picture", f"image_id {_shown(image)}"
+    if not _is_id(category, int) or category not in names:
+        return "box without a class", f"category_id {_shown(category)}"
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite_number, box)):
-        return "box without its four corners", repr(box)
+        return "box without its four corners", _shown(box)
     x, y, width, height = map(float, box)
     if width <= 0 or height <= 0:
-        return "box without area", repr(box)
-    label = names[category]  # type: ignore[index]  # a key of `names`, so an int
-    return AnnotatedBox(label, (y, x, y + height, x + width), bool(entry.get("iscrowd")))
+        return "box without area", _shown(box)
+    crowd = entry.get("iscrowd") or 0
+    # A text would be true, "0" as well, and the box not be trained on.
+    if not isinstance(crowd, (bool, int, float)) or crowd not in (0, 1):
+        return "box whose iscrowd is neither 0 nor 1", _shown(crowd)
+    label = names[category]
+    return AnnotatedBox(label, (y, x, y + height, x + width), bool(crowd))
 
 
 def _file_name(entry: Any, files: Mapping[Any, Mapping[str, Any]]) -> str:
     image = entry.get("image_id") if isinstance(entry, dict) else None
-    known = isinstance(image, (int, str)) and image in files
-    return str(files[image]["file_name"]) if known else ""
+    return str(files[image]["file_name"]) if _is_id(image) and image in files else ""
+
+
+def _is_id(value: Any, kind: Any = (int, str)) -> bool:
+    # True would be the picture or class of number 1.
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, or lists in lists.
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    height, width = entry.get("height"), entry.get("width")
-    sides = (height, width)
-    known = all(isinstance(s, int) and is_finite_number(s) and s > 0 for s in sides)
-    return (height, width) if known else None  # type: ignore[return-value]
+    sides: list[Any] = [entry.get(side) for side in ("height", "width")]
+    # Some tools write 640.0.
+    if not all(is_finite_number(side) and side > 0 and side == int(side) for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])

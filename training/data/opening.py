@@ -18,7 +18,7 @@ from detops.cli.progress import Progress
 from detops.evaluation import Skipped
 from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
 from training.data.box_check import box_units, check_boxes
-from training.data.class_labels import ClassNaming, class_numbers, resolve_labels
+from training.data.class_labels import ClassNaming, class_numbers, is_class_name, resolve_labels
 from training.data.coco_json import read_coco_json
 from training.data.example import Example
 from training.data.image_list import keep_listed
@@ -112,7 +112,13 @@ def read_annotations(
     else:
         found = _read_others(where, os.fspath(images), label_from)
     annotations = naming.applied(found)
-    names = resolve_labels(labels, annotations.labels)
+    # Boxes of the others are left out and named.
+    usable = tuple(name for name in annotations.labels if is_class_name(name))
+    if not usable and not labels:
+        problems = annotations.problems.texts()
+        first = f"; the first of {len(problems)} problems: {problems[0]}" if problems else ""
+        raise ValueError(f"{where}: no box has a class, expected at least one{first}")
+    names = resolve_labels(labels, usable)
     if only:
         annotations = keep_listed(annotations, Path(only))
     annotations = _joined(annotations)
@@ -229,8 +235,9 @@ def _checked(image: AnnotatedImage, decode: bool) -> CheckedPicture | Skipped:
         return check_picture(image.name, image.image, decode=decode)
     except FileNotFoundError:
         return Skipped(image.name, "picture not found")
-    except (ValueError, OSError, MemoryError) as error:
-        return Skipped(image.name, "picture not readable", str(error))
+    # Pillow's readers of damaged files raise whatever they stumble over.
+    except Exception as error:
+        return Skipped(image.name, "picture not readable", str(error) or type(error).__name__)
 
 
 def _example(

@@ -68,6 +68,9 @@ def check_picture(name: str, image: ImageContent, *, decode: bool = True) -> Che
     """
     from PIL import Image, UnidentifiedImageError
 
+    # Reading a pipe would wait for ever, and a device might have no end.
+    if isinstance(image, Path) and image.exists() and not image.is_file():
+        raise ValueError("it is no file")
     content = read_content(image)
     try:
         with Image.open(io.BytesIO(content)) as picture:
@@ -79,6 +82,8 @@ def check_picture(name: str, image: ImageContent, *, decode: bool = True) -> Che
         raise ValueError(f"{len(content)} bytes that are no picture") from error
     except (Image.DecompressionBombError, SyntaxError) as error:
         raise ValueError(str(error)) from error
+    if form == "EPS":
+        raise ValueError("EPS, which Pillow has a program run, is not read")
     repairs = _misnamed(name, form)
     if plain and (not decode or _tensorflow_decodes(content, size)):
         return CheckedPicture(image, size[1], size[0], repairs)

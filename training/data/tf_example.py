@@ -76,17 +76,21 @@ def encoded_image(features: Mapping[str, Any]) -> bytes:
     Raises:
       ValueError: it has none.
     """
-    content = _first(features, "image/encoded")
-    if not isinstance(content, bytes) or not content:
+    content = next(iter(_values(features, "image/encoded", "bytes_list")), b"")
+    if not content:
         raise ValueError("the record has no image/encoded")
     return content
 
 
 def image_name(features: Mapping[str, Any]) -> str:
-    """image/filename, else image/source_id, else nothing."""
+    """image/filename, else image/source_id, else nothing.
+
+    Raises:
+      ValueError: it is no text.
+    """
     for key in ("image/filename", "image/source_id"):
-        name = _first(features, key)
-        if isinstance(name, bytes) and name:
+        name: bytes = next(iter(_values(features, key, "bytes_list")), b"")
+        if name:
             return name.decode(errors="replace")
     return ""
 
@@ -100,13 +104,15 @@ def annotated_boxes(features: Mapping[str, Any], labels: Sequence[str]) -> list[
         the classes, and "class <number>" those that have none.
 
     Raises:
-      ValueError: the columns have different lengths; the message says which.
+      ValueError: the columns have different lengths, or one is of another kind; the message says
+        which.
     """
-    columns = [_values(features, f"image/object/bbox/{corner}") for corner in _CORNERS]
-    numbers = _values(features, "image/object/class/label")
-    texts = _values(features, "image/object/class/text")
+    columns = [_values(features, f"image/object/bbox/{key}", "float_list") for key in _CORNERS]
+    numbers, texts = _classes(features)
     count = max([len(numbers), len(texts), *map(len, columns)])
-    flags = [_values(features, f"image/object/{key}") for key in ("is_crowd", "difficult")]
+    flags = [
+        _values(features, f"image/object/{key}", "int64_list") for key in ("is_crowd", "difficult")
+    ]
     lengths = {len(column) for column in columns}
     lengths |= {len(column) for column in (numbers, texts, *flags) if column}
     if lengths - {count}:
@@ -123,8 +129,7 @@ def annotated_boxes(features: Mapping[str, Any], labels: Sequence[str]) -> list[
 
 def class_names(features: Mapping[str, Any]) -> dict[str, int]:
     """The number from 1 (0: none) of each class name in a record."""
-    numbers = _values(features, "image/object/class/label")
-    texts = _values(features, "image/object/class/text")
+    numbers, texts = _classes(features)
     rows = range(max(len(numbers), len(texts)))
     return {
         _name(numbers, texts, row, ()): int(numbers[row]) if row < len(numbers) else 0
@@ -132,24 +137,32 @@ def class_names(features: Mapping[str, Any]) -> dict[str, int]:
     }
 
 
+def _classes(features: Mapping[str, Any]) -> tuple[Sequence[int], Sequence[bytes]]:
+    """Numbers and names of the classes of the boxes; either may be empty."""
+    return (
+        _values(features, "image/object/class/label", "int64_list"),
+        _values(features, "image/object/class/text", "bytes_list"),
+    )
+
+
 def _name(numbers: Sequence[int], texts: Sequence[bytes], row: int, labels: Sequence[str]) -> str:
     if labels and numbers:
         return labels[numbers[row] - 1] if 1 <= numbers[row] <= len(labels) else ""
     if row < len(texts):
-        return texts[row].decode(errors="replace")
+        return texts[row].decode(errors="replace").strip()
     return f"class {numbers[row]}" if row < len(numbers) and numbers[row] >= 1 else ""
 
 
-def _values(features: Mapping[str, Any], key: str) -> Sequence[Any]:
+def _values(features: Mapping[str, Any], key: str, expected: str) -> Sequence[Any]:
     # Asking for a key that is not there would add it.
     if key not in features:
         return ()
     kind = features[key].WhichOneof("kind")
-    return () if kind is None else getattr(features[key], kind).value
-
-
-def _first(features: Mapping[str, Any], key: str) -> Any:
-    return next(iter(_values(features, key)), None)
+    values: Sequence[Any] = () if kind is None else getattr(features[key], kind).value
+    # An empty list has whatever kind its writer took for nothing.
+    if values and kind != expected:
+        raise ValueError(f"{key} is a {kind}, expected a {expected}")
+    return values
 
 
 def _bytes(values: list[bytes]) -> Any:

@@ -99,23 +99,47 @@ def _records(shard: Path, problems: Problems) -> Iterator[tuple[RecordImage, byt
     """Each record and its place. TensorFlow checks the checksums; after a wrong one the places of
     the others are not known, so the rest of the file is left out."""
     try:
-        with shard.open("rb") as file:
-            if file.read(2) == _GZIP:
-                reason = "shard is compressed"
-                problems.skipped_images.append(Skipped(shard.name, reason, "expected it plain"))
-                return
-    except OSError as error:
+        whole, rest = _whole_records(shard)
+    except (OSError, ValueError) as error:
         problems.skipped_images.append(Skipped(shard.name, "shard not readable", str(error)))
         return
     offset, count = 0, 0
     try:
-        for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+        for record in tf.data.TFRecordDataset(str(shard)).take(whole).as_numpy_iterator():
             place = RecordImage(shard, offset, len(record))
             offset, count = place.end, count + 1
             yield place, record
-    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-        detail = f"after {count} records, at byte {offset}: {error.message}"
+    except tf.errors.OpError as error:
+        rest = re.sub(r"\{\{.*?\}\}", "", error.message).strip()
+    if rest:
+        detail = f"after {count} records, at byte {offset}: {rest}"
         problems.skipped_images.append(Skipped(shard.name, "rest of a damaged shard", detail))
+
+
+def _whole_records(shard: Path) -> tuple[int, str]:
+    """How many records have their end in the file, and what is wrong behind them, or "".
+
+    TensorFlow takes a length for granted, asks for as much memory, and ends the process when it
+    gets none; a few bytes at the end it takes for the end.
+
+    Raises:
+      ValueError: it is no file, or a compressed one.
+      OSError: it cannot be read.
+    """
+    if not shard.is_file():
+        raise ValueError("it is no file")
+    size, offset, count = shard.stat().st_size, 0, 0
+    with shard.open("rb") as file:
+        if file.read(len(_GZIP)) == _GZIP:
+            raise ValueError("it is compressed, expected it plain")
+        while offset < size:
+            file.seek(offset)
+            length = int.from_bytes(file.read(8), "little")
+            end = RecordImage(shard, offset, length).end
+            if end > size:
+                return count, f"a record of {end - offset} bytes where {size - offset} are left"
+            offset, count = end, count + 1
+    return count, ""
 
 
 def check_complete(shards: Sequence[Path], problems: Problems) -> None:
