@@ -8,7 +8,6 @@ megabyte where the tests may mount one, else the system's limit on the size of f
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -34,7 +33,8 @@ pytest.importorskip("PIL")
 
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
+from child_process import environment
+
 MODEL = Path(str(detops.__file__)).parent / "models" / "pet_faces.tflite"
 LABEL = "pet face"
 """What the model finds."""
@@ -42,11 +42,6 @@ ROOM = 150_000
 """Bytes that fit on the full disk."""
 
 Disk = tuple[Path, Callable[[], None]]
-
-
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _allow_sigint() -> None:
@@ -57,7 +52,7 @@ def _allow_sigint() -> None:
 def _start(command: list[str], prepare: Callable[[], None]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", *command],
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -195,7 +190,7 @@ def test_a_full_disk_behind_the_output(command: str) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
         done = subprocess.run(
             [sys.executable, "-m", "detops", command, str(MODEL), "--json"],
-            env=_environment(),
+            env=environment(),
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -228,7 +223,7 @@ def test_standard_streams_that_take_nothing(
     if file is not None:
         command = _writer(name, tmp_path, photo, photo)[1]
     shell = f"{shlex.join([sys.executable, '-m', *command])} {redirection}"
-    done = subprocess.run(["sh", "-c", shell], env=_environment(), capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", shell], env=environment(), capture_output=True, text=True)
     assert done.returncode == expected, done.stderr
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if "detops" in line]) <= 1
@@ -244,7 +239,7 @@ def test_standard_streams_that_take_nothing(
 def test_an_error_that_cannot_be_told_is_still_a_code() -> None:
     shell = f"{shlex.quote(sys.executable)} -m detops inspect /nowhere"
     for redirection in ("2>&-", "2> /dev/full", ">&- 2>&-"):
-        done = subprocess.run(["sh", "-c", f"{shell} {redirection}"], env=_environment())
+        done = subprocess.run(["sh", "-c", f"{shell} {redirection}"], env=environment())
         assert done.returncode == 1
 
 
@@ -260,7 +255,7 @@ def test_signals_to_end_leave_nothing_half_written(number: signal.Signals, tmp_p
         f"sys.exit(main(['convert', 'tidy', {str(MODEL)!r}, '--out', {str(out)!r}]))\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=_environment(), stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code], env=environment(), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
     while not list(tmp_path.iterdir()):
@@ -375,7 +370,7 @@ def test_kill_in_the_middle_of_a_write_leaves_the_old_file(tmp_path: Path) -> No
         "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"main(['convert', 'tidy', {str(MODEL)!r}, '--out', {str(out)!r}])\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=_environment(), check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
     assert done.returncode == -signal.SIGKILL
     assert out.read_bytes() == b"the result of yesterday"
     again, error = _run(["detops", "convert", "tidy", str(MODEL), "--out", str(out)])

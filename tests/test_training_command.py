@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 
+from child_process import environment
 from training import command
-
-ROOT = Path(__file__).parent.parent
 
 
 def _raise(error: BaseException) -> Callable[[], int]:
@@ -101,6 +100,7 @@ def test_numbers_of_the_command_line_are_finite(text: str) -> None:
 
 _PRINTS = """
 import sys
+from child_process import environment
 from training import command
 
 def work():
@@ -113,11 +113,10 @@ sys.exit(command.run("train", work))
 
 
 def _start(then: str, **streams: Any) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
     return subprocess.Popen(
         [sys.executable, "-c", _PRINTS.format(then=then)],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         text=True,
         **streams,
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ pytest.importorskip("tensorflow", reason="training.export needs tensorflow")
 
 from PIL import Image  # noqa: E402
 
+from child_process import environment  # noqa: E402
 from detops import Detections  # noqa: E402
 from detops.convert import read_metadata  # noqa: E402
 from detops.detector import Detector  # noqa: E402
@@ -363,8 +363,6 @@ def test_an_export_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
         "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"write_files({{Path({str(out)!r}): b'new'}})\n"
     )
-    path = os.pathsep.join([str(Path(__file__).parent.parent), *filter(None, sys.path)])
-    environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert out.read_bytes() == b"the result of yesterday"

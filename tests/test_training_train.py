@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,11 +25,11 @@ pytest.importorskip("matplotlib")
 
 from PIL import Image
 
+from child_process import environment
 from training import train as trainer
 from training.config import Config
 from training.progress import RunLog, read_metrics
 
-ROOT = Path(__file__).parent.parent
 _STEPS = 8
 _VOC = """<annotation><filename>{name}</filename><size><width>{side}</width><height>{side}</height>
 <depth>3</depth></size>{objects}</annotation>"""
@@ -80,14 +79,9 @@ def _command(config: Config, out: Path) -> list[str]:
     return [sys.executable, "-m", "training.train", str(path), "--out", str(out)]
 
 
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "PYTHONPATH": path}
-
-
 def _stop_after(step: int, command: list[str], out: Path, number: int) -> tuple[int, str]:
     """Sends a signal as soon as the log has a step; exit code and stderr."""
-    process = subprocess.Popen(command, env=_environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
     metrics = out / "metrics.jsonl"
     deadline = time.monotonic() + 300
     while not any(record["step"] >= step for record in read_metrics(metrics)):
@@ -111,7 +105,7 @@ def test_a_killed_run_goes_on_bit_for_bit(voc: Path, tmp_path: Path) -> None:
     command = _command(config, out)
     code, _ = _stop_after(3, command, out, signal.SIGKILL)
     assert code == -signal.SIGKILL
-    ended = subprocess.run(command, env=_environment(), check=True, capture_output=True, text=True)
+    ended = subprocess.run(command, env=environment(), check=True, capture_output=True, text=True)
     assert "going on after step" in ended.stderr
 
     assert _losses(out) == _losses(tmp_path / "whole")

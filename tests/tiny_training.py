@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent
+import child_process
+
 SIDE = 32
 _VOC = """<annotation><filename>{name}</filename><size><width>{side}</width><height>{side}</height>
 <depth>3</depth></size>{objects}</annotation>"""
@@ -115,10 +116,8 @@ def start(
     """Starts the program on a config; stderr is for the caller to read."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
         json.dump(values, file)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     settings = {
         "KERAS_BACKEND": backend,
-        "PYTHONPATH": path,
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
@@ -126,7 +125,7 @@ def start(
     command = [sys.executable, __file__, str(devices), file.name, "--out", str(out)]
     return subprocess.Popen(
         command,
-        env={**os.environ, **settings, **(environment or {})},
+        env=child_process.environment(**settings, **(environment or {})),
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -36,10 +36,6 @@ class Source:
         """Bytes that all pictures take as uint8 RGB."""
         return sum(3 * example.height * example.width for example in self.examples)
 
-    def count_crowded(self, max_boxes: int) -> int:
-        """Pictures with more boxes to train on than a batch has room for."""
-        return sum(int((~example.crowd).sum()) > max_boxes for example in self.examples)
-
     def boxes_per_class(self) -> dict[str, int]:
         """Boxes to train on for each class; the crowds are not counted."""
         classes = [example.targets()[1] for example in self.examples]
