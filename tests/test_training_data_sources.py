@@ -270,6 +270,15 @@ def test_coco(tmp_path: Path) -> None:
     assert len(open_source(tmp_path / "instances.json", images=tmp_path / "images")) == 2
 
 
+def test_coco_with_names_from_the_root(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    images = [{"id": 1, "file_name": str(folder / "1.jpg")}]
+    box = {"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}
+    source = open_source(coco_file(tmp_path, annotations=[box], images=images))
+    assert len(source) == 1
+    assert not len(source.problems)
+
+
 def test_coco_with_faults(tmp_path: Path) -> None:
     def box(**changes: object) -> dict[str, object]:
         return {"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], **changes}
@@ -297,7 +306,7 @@ def test_coco_with_faults(tmp_path: Path) -> None:
         7,
         {"id": True, "file_name": "1.jpg"},
         {"id": 5, "file_name": "../1.jpg"},
-        {"id": 6, "file_name": str(tmp_path / "images" / "1.jpg")},
+        {"id": 6, "file_name": str(tmp_path / "1.jpg")},
         {"id": 7, "file_name": "a\0b"},
     ]
     source = open_source(coco_file(tmp_path, annotations=[box(), *wrong], images=images))

@@ -9,6 +9,7 @@ the box is left out and counted, and training goes on.
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def read_coco_json(path: Path, images: Path) -> Annotations:
     content = _read(path)
     problems = Problems()
     names = _categories(path, content)
-    files = dict(_files(path, content, problems))
+    files = dict(_files(path, content, images, problems))
     boxes: dict[Any, list[AnnotatedBox]] = defaultdict(list)
     for number, entry in enumerate(_table(path, content, "annotations")):
         found = _box(entry, files, names)
@@ -106,7 +107,7 @@ def _categories(path: Path, content: Mapping[str, Any]) -> dict[Any, str]:
 
 
 def _files(
-    path: Path, content: Mapping[str, Any], problems: Problems
+    path: Path, content: Mapping[str, Any], images: Path, problems: Problems
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     seen: set[Any] = set()
     for number, entry in enumerate(_table(path, content, "images")):
@@ -118,13 +119,18 @@ def _files(
         elif key in seen:
             reason = "picture with the id of another"
             problems.skipped_images.append(Skipped(name, reason, _shown(key)))
-        elif Path(name).is_absolute() or ".." in Path(name).parts:
+        elif not _is_inside(images / name, images):
             # A stranger's file could name any of ours, and the shards be given back to him.
             reason = "picture outside of the folder of pictures"
             problems.skipped_images.append(Skipped(name[:_SHOWN], reason))
         else:
             seen.add(key)
             yield key, given
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """By the names alone: what a link leads to is its owner's choice."""
+    return Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder))  # noqa: PTH100
 
 
 def _box(
