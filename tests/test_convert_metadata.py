@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import io
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +176,94 @@ def test_real_files_get_new_metadata(data_dir: Path, tmp_path: Path) -> None:
         packed = labels_in_model(path)
         assert packed is not None
         assert packed == read_labels(models / labels)[-len(packed) :]
+
+
+# ---------------------------------------------------------------------------- archives of strangers
+
+
+def _archive(*files: tuple[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO(ColourModel().build())
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "a", compression) as archive:
+        warnings.simplefilter("ignore")
+        for name, content in files:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def _changed(content: bytes, record: bytes, offset: int, new: bytes) -> bytes:
+    """With other bytes at an offset of the last record of a kind."""
+    place = content.rindex(record) + offset
+    return content[:place] + new + content[place + len(new) :]
+
+
+_LABELS = b"red\ngreen\nblue\n"
+_PLAIN = _archive(("labelmap.txt", _LABELS))
+_ENTRY, _FILE = b"PK\x01\x02", b"PK\x03\x04"
+
+
+def _bomb() -> bytes:
+    return bytes(270 << 20)
+
+
+ARCHIVES: dict[str, tuple[Callable[[], bytes], str | None]] = {
+    "a bomb": (lambda: _archive(("labelmap.txt", _bomb())), "bytes"),
+    "a bomb beside the labels": (
+        lambda: _archive(("labelmap.txt", _LABELS), ("x", _bomb())),
+        None,
+    ),
+    "thousands of files": (
+        lambda: _archive(("labels.txt", _LABELS), *[(f"{n}", b"") for n in range(5000)]),
+        None,
+    ),
+    "names that leave the folder": (
+        lambda: _archive(("../../labels.txt", _LABELS), ("/etc/x", b"")),
+        None,
+    ),
+    "one name twice": (
+        lambda: _archive(("labels.txt", _LABELS), ("labels.txt", b"")),
+        "2 label files",
+    ),
+    "encrypted": (lambda: _changed(_PLAIN, _ENTRY, 8, b"\x01"), "damaged"),
+    "an unknown method": (lambda: _changed(_PLAIN, _ENTRY, 10, b"\x63"), "damaged"),
+    "a size that is not true": (
+        lambda: _changed(_PLAIN, _ENTRY, 24, b"\xff\xff\xff\x7f"),
+        None,
+    ),
+    "an offset out of the file": (
+        lambda: _changed(_PLAIN, _ENTRY, 42, b"\xff\xff\xff\x7f"),
+        "damaged",
+    ),
+    "lzma, damaged": (
+        lambda: _changed(_archive(("labels.txt", _LABELS), compression=14), _FILE, 50, b"\xff" * 9),
+        "damaged",
+    ),
+    "bz2, damaged": (
+        lambda: _changed(_archive(("labels.txt", _LABELS), compression=12), _FILE, 44, b"\xff" * 9),
+        "damaged",
+    ),
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("row", ARCHIVES)
+def test_archives_of_strangers(row: str, tmp_path: Path) -> None:
+    """Labels, or an error in words; in bounded memory, and no file is written anywhere."""
+    make, words = ARCHIVES[row]
+    content = make()
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if words is None:
+            assert labels_in_model(path) == ["red", "green", "blue"]
+        else:
+            with pytest.raises(ValueError, match=words):
+                labels_in_model(path)
+        # Edits keep the other files, or say why they cannot.
+        try:
+            edited = tidy(content, verify=False)
+        except ValueError as error:
+            assert "associated files" in str(error)
+        else:
+            assert zipfile.is_zipfile(io.BytesIO(edited))
+    assert list(tmp_path.iterdir()) == [path]

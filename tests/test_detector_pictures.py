@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -126,4 +127,37 @@ def test_a_picture_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert load_image(path).size == (100, 30)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ValueError, match="exceeds limit"):
+        load_image(path)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "AVIF"])
+def test_damaged_pictures_are_pictures_or_errors(tmp_path: Path, format_name: str) -> None:
+    """Nothing else is raised, and nothing is printed; decoders raise what they like."""
+    path = tmp_path / "image"
+    try:
+        Image.effect_noise((40, 60), 50).save(path, format_name)
+    except (KeyError, OSError, ValueError):
+        pytest.skip(f"Pillow does not write {format_name} here")
+    whole = path.read_bytes()
+    for number in range(120):
+        rng = np.random.default_rng(number)
+        data = bytearray(whole[: rng.integers(len(whole) + 1)] if number % 3 == 0 else whole)
+        for _ in range(rng.integers(1, 12)):
+            if data:
+                place = int(min(rng.exponential(100), len(data) - 1))
+                data[place] = int(rng.choice([0, 127, 128, 255, int(rng.integers(256))]))
+        path.write_bytes(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                assert load_image(path).mode == "RGB"
+            except ValueError as error:
+                assert str(path) in str(error)
+
+
+def test_postscript_is_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    Image.new("RGB", (5, 4)).save(path, "EPS")
+    with pytest.raises(ValueError, match="it is a PostScript program, expected pixels"):
         load_image(path)

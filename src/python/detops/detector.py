@@ -14,6 +14,7 @@ import math
 import os
 import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,18 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.5
 _OUTPUTS = ("boxes", "classes", "scores", "number of detections")
 # What Pillow's decoders raise on broken files, beside its own classes.
-_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError)
+_DECODING_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError),
+    *(
+        zlib.error,
+        RuntimeError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        AssertionError,
+    ),
+)
 
 Box = tuple[float, float, float, float]
 
@@ -350,9 +362,13 @@ def load_image(path: str | os.PathLike[str]) -> Image.Image:
     with open_regular(path) as file:
         try:
             with warnings.catch_warnings():
-                # Pillow refuses what is twice as large; up to there a large photo is just that.
-                warnings.simplefilter("ignore", from_pillow.DecompressionBombWarning)
+                # What Pillow can read with a warning is a picture; of a large photo it warns, and
+                # refuses what is twice as large.
+                warnings.simplefilter("ignore")
                 with from_pillow.open(file) as image:
+                    if image.format == "EPS":
+                        # Pillow would run it, in Ghostscript.
+                        raise ValueError("it is a PostScript program, expected pixels")
                     return _upright_rgb(image)
         except from_pillow.UnidentifiedImageError as error:
             raise ValueError(f"{os.fspath(path)} is not a picture that Pillow can read") from error

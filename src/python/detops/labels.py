@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -14,10 +15,22 @@ from pathlib import Path
 from detops.label_map import parse_label_map
 from detops.whole_file import open_regular
 
+try:
+    from lzma import LZMAError
+except ImportError:
+    # Python may be built without; then zipfile cannot raise it.
+    LZMAError = zlib.error  # type: ignore[assignment,misc]
+
 UNKNOWN = "???"
 """Stands for a class number that no label names, as in the label files of COCO detectors."""
 
 BACKGROUND_NAMES = {UNKNOWN, "background", "__background__", "_background_", "bg"}
+ARCHIVE_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, struct.error),
+    *(NotImplementedError, RuntimeError),
+)
+"""What the decoders of a zip archive raise on damaged ones."""
+
 _LABEL_SUFFIXES = (".txt", ".pbtxt")
 _MAX_LABEL_BYTES = 1 << 22
 _MAX_NUMBER = 100_000
@@ -64,7 +77,7 @@ def labels_in_model(path: str | os.PathLike[str]) -> list[str] | None:
                     return None
                 with archive.open(member) as stream:
                     content = stream.read(_MAX_LABEL_BYTES + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as e:
+        except ARCHIVE_ERRORS as e:
             raise ValueError(f"the archive in {path.name} is damaged: {e}") from e
     return _parse(member, f"{member} in {path.name}", content)
 

@@ -7,10 +7,12 @@ start of the whole file. So it has to be written anew when the flatbuffer change
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from detops.labels import ARCHIVE_ERRORS
 
 # Zip entries need a time; a fixed one keeps equal inputs equal files.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -46,7 +48,7 @@ def split_archive(data: bytes) -> tuple[bytes, list[AssociatedFile]]:
             _check_size(sum(entry.file_size for entry in entries))
             files = [AssociatedFile(entry, archive.read(entry)) for entry in entries]
             start = min([entry.header_offset for entry in entries], default=len(data))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except ARCHIVE_ERRORS as error:
         raise ValueError(f"the archive of associated files is damaged: {error}") from error
     return data[:start], files
 
@@ -63,7 +65,9 @@ def append_archive(flatbuffer: bytes, files: Sequence[AssociatedFile]) -> bytes:
     if not files:
         return flatbuffer
     stream = io.BytesIO(flatbuffer)
-    with zipfile.ZipFile(stream, "a") as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "a") as archive:
+        # Two files of one name stay two.
+        warnings.filterwarnings("ignore", "Duplicate name")
         for file in files:
             archive.writestr(file.entry, file.content, compress_type=file.entry.compress_type)
     return stream.getvalue()
