@@ -348,6 +348,14 @@ def test_files_that_are_not_coco(text: str, message: str, tmp_path: Path) -> Non
         open_source(tmp_path / "a.json")
 
 
+@pytest.mark.fault
+def test_the_classes_of_another_data_set_are_refused(tmp_path: Path) -> None:
+    VocFolder(tmp_path).add("a.jpg")
+    (tmp_path / "classes.txt").write_text("dog\npig\n")
+    with pytest.raises(ValueError, match=r"all boxes are of other classes than dog, pig.*a\.jpg"):
+        open_source(tmp_path, labels=tmp_path / "classes.txt")
+
+
 def test_sizes_in_coco_may_be_written_as_floats(tmp_path: Path) -> None:
     images = [{"id": 1, "file_name": "1.jpg", "height": 80.0, "width": 120.0}]
     annotations = [{"image_id": 1, "category_id": 3, "bbox": [0, 0, 60, 40]}]

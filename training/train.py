@@ -360,6 +360,9 @@ def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
     from training.data.device_prefetch import on_devices
 
     config, phases = run.config, schedule.phases(run.config)
+    if validation is not None and len(validation.problems):
+        problems = validation.problems.texts()
+        run.log.note(f"validation: {len(problems)} problems, the first one: {problems[0]}")
     run.log.note(
         f"{len(source)} images, {len(source.problems)} problems, {len(run.labels)} classes, "
         f"{sum(int(np.prod(v.shape)) for v in run.detector.trainable_variables):,} weights"

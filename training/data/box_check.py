@@ -13,6 +13,7 @@ from detops.evaluation import Skipped
 from training.data.annotation import AnnotatedBox, AnnotatedImage
 from training.data.problems import Problems
 
+UNNAMED = "box of a class that the labels do not name"
 _ROUNDING = 1e-5
 """Of a side: what float32 fractions may exceed the picture by without a report."""
 _SAME_ASPECT = 0.01
@@ -94,7 +95,7 @@ def _reason_to_skip(
     if not box.label:
         return "box without a class"
     if number is None:
-        return "box of a class that the labels do not name"
+        return UNNAMED
     if not np.isfinite(corners).all():
         return "box without its four corners"
     if (corners[2:] <= corners[:2]).any():

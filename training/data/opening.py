@@ -17,7 +17,7 @@ from pathlib import Path
 from detops.cli.progress import Progress
 from detops.evaluation import Skipped
 from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
-from training.data.box_check import box_units, check_boxes
+from training.data.box_check import UNNAMED, box_units, check_boxes
 from training.data.class_labels import ClassNaming, class_numbers, is_class_name, resolve_labels
 from training.data.coco_json import read_coco_json
 from training.data.example import Example
@@ -34,6 +34,9 @@ from training.data.tf_record import (
     read_tf_records,
 )
 from training.data.voc_xml import find_annotations, find_images, read_voc_xml
+
+_SHOWN = 200
+"""Characters of the names of classes in a message."""
 
 
 def open_source(
@@ -87,6 +90,13 @@ def open_source(
         skipped = annotations.problems.skipped_images
         first = f", the first one: {skipped[0]}" if skipped else ""
         raise ValueError(f"{os.fspath(path)}: no picture can be used{first}")
+    others = [box for box in annotations.problems.skipped_boxes if box.reason == UNNAMED]
+    if others and not any(len(example.boxes) for example in examples):
+        # Another data set's list of classes: training would go on for hours, on background.
+        raise ValueError(
+            f"{os.fspath(path)}: all boxes are of other classes than {', '.join(names)[:_SHOWN]}, "
+            f"the first one: {others[0]}"
+        )
     return Source(names, tuple(examples), annotations.problems, share)
 
 
