@@ -18,6 +18,7 @@ from training import warm_start  # noqa: E402
 from training.models import build_detector  # noqa: E402
 from training.warm_start.block_weights import BlockWeights, check_fits  # noqa: E402
 from training.warm_start.input_normalization import InputNormalization  # noqa: E402
+from training.warm_start.own_weights import is_own  # noqa: E402
 
 Array = NDArray[Any]
 SIDE = 96
@@ -188,6 +189,25 @@ def test_files_of_another_kind(tmp_path: Path, name: str, content: bytes, messag
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         warm_start.load(_detector(), tmp_path / name)
+
+
+@pytest.mark.fault
+def test_damage_anywhere_in_a_file_of_weights_is_one_error_that_names_it(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "a.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("backbone/block/vars/0", data=np.arange(600.0))
+    good = path.read_bytes()
+    read = 0
+    for place in range(0, len(good), 16):
+        for damaged in (good[:place], good[:place] + b"\xff" * 8 + good[place + 8 :]):
+            path.write_bytes(damaged)
+            try:
+                read += is_own(path)
+            except ValueError as error:
+                assert str(path) in str(error)
+    # Numbers have no checksum.
+    assert 0 < read < len(good) // 8
 
 
 def test_missing_file(tmp_path: Path) -> None:

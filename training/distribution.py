@@ -11,6 +11,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,7 +53,9 @@ def distributed(config: Config) -> Iterator[None]:
             # One host's own trouble stays what it is.
             if hosts() == 1 or "RESOURCE_EXHAUSTED" in str(error):
                 raise
-            first_line = next(iter(str(error).splitlines()), "no reason given")
+            # Without the node of TensorFlow's graph in front.
+            text = re.sub(r"\{\{.*?\}\}\s*", "", str(error))
+            first_line = next(iter(text.splitlines()), "no reason given")
             raise HostLost(
                 f"host {host()} lost touch with another ({first_line}); stop what still runs and "
                 "start all hosts again: the same command goes on from the last checkpoint"

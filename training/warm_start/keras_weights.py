@@ -113,9 +113,9 @@ def _read(application: _Application, path: Path) -> Any:
             else:
                 source.set_weights(arrays)
             return source
-        # What Keras and h5py raise on files that are another model's, or no weights at all.
-        except (ValueError, KeyError, OSError, TypeError, IndexError) as error:
-            problems.append(str(error).splitlines()[0])
+        # What Keras and h5py raise on files that are damaged, or of another model, or of none.
+        except Exception as error:
+            problems.append(next(iter(str(error).splitlines()), type(error).__name__))
     raise ValueError(
         f"{path} does not hold the weights of keras.applications.{application.name} with "
         f"{application.arguments or 'no arguments'}: {problems[0]}"

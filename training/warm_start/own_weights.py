@@ -25,7 +25,8 @@ def is_own(path: Path) -> bool:
     try:
         with h5py.File(path) as file:
             return "backbone" in file
-    except OSError as error:
+    # Of damage HDF5 makes an OSError, a RuntimeError or a KeyError.
+    except Exception as error:
         raise ValueError(f"{path} is not a readable .h5 file: {error}") from error
 
 
@@ -50,10 +51,12 @@ def load_own(model: Any, path: Path) -> LoadReport:
                 f"{path} does not fit the model: nothing for {others[0]} and "
                 f"{len(others) - 1} more, expected a detector of the same architecture and depth"
             )
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    # What Keras and h5py raise on files that are damaged, or another model's.
+    except Exception as error:
         for variable, value in zip(model.variables, before, strict=True):
             variable.assign(value)
-        raise ValueError(str(error)) from error
+        what = str(error) if str(path) in str(error) else f"{path} cannot be loaded: {error!r}"
+        raise ValueError(what) from error
     for variable, value in zip(model.variables, before, strict=True):
         if variable.path in missing:
             variable.assign(value)
