@@ -403,3 +403,23 @@ def test_function_refuses_more_than_memory_holds() -> None:
     boxes = np.broadcast_to(np.float32(0), (1, 2**44, 4))
     with pytest.raises((MemoryError, ValueError)):
         _call(build_case(), box_encodings=boxes)
+
+
+@pytest.mark.parametrize("value", ["x", None, [1], {}, 1j, True, np.array([0.5, 0.5])])
+def test_thresholds_that_are_no_numbers(value: Any) -> None:
+    boxes, scores = np.zeros((2, 4), np.float32), np.ones(2, np.float32)
+    for name in ("iou_threshold", "score_threshold"):
+        with pytest.raises(TypeError, match=rf"{name} is .*, expected a number"):
+            detops.nms(boxes, scores, **{name: value})
+    if value is not None:
+        with pytest.raises(TypeError, match=r"max_detections is .*, expected a whole number"):
+            detops.batched_nms(boxes, scores, [0, 0], max_detections=value)
+
+
+def test_thresholds_of_numpy_and_of_any_size() -> None:
+    boxes, scores = np.zeros((2, 4), np.float32), np.ones(2, np.float32)
+    for one in (1, np.float32(1), np.array(1.0)):
+        kept = detops.nms(boxes, scores, iou_threshold=one, max_detections=np.int64(1))
+        assert kept.tolist() == [0]
+    assert not len(detops.nms(boxes, scores, score_threshold=10**400))
+    assert len(detops.nms(boxes, scores, score_threshold=-(10**400))) == 2

@@ -370,3 +370,14 @@ def test_a_real_model(doctor: Any, data_dir: Path) -> None:
     model = data_dir / "models" / "coco_ssd_mnv1_100_300_uint8.tflite"
     code, document, _ = doctor(model.read_bytes())
     assert (code, [hazard["name"] for hazard in document["hazards"]]) == (0, ["stale_slots"])
+
+
+@pytest.mark.parametrize("shape", [(1 << 20, 1 << 10, 4), (-1, ROWS, 4)])
+def test_a_run_on_an_input_of_no_known_or_of_huge_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], shape: tuple[int, ...]
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(_model(box_shape=shape).build())
+    assert main(["doctor", str(path), "--run"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "input 'boxes' has shape" in line and "expected known sides" in line

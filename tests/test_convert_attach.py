@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import detops
@@ -66,6 +68,24 @@ def assert_detects(model: bytes, raw: RawModel, wanted: detops.Detections) -> No
     for name, a, b in zip(OUTPUT_NAMES[:3], theirs, wanted, strict=False):
         assert_same_bits(a[:, :count], b[:, :count], f"stock {name}")
     assert theirs[3] == count
+
+
+@pytest.mark.parametrize(
+    ("anchors", "words"),
+    [
+        (np.full((ROWS, 4), 1e39), "NaN, infinity"),
+        (np.full((ROWS, 4), 1j), "not real numbers"),
+        (np.full((ROWS, 4), "a"), "not real numbers"),
+        (np.full((ROWS, 4), None), "not real numbers"),
+        ([[1, 2, 3, 4], [1]], "not real numbers"),
+        (np.zeros(3, [("a", "f4")]), "not real numbers"),
+    ],
+)
+def test_anchors_that_are_none(anchors: Any, words: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=words):
+            attach_postprocess(RawModel().build(), anchors, OPTIONS)
 
 
 @pytest.mark.parametrize("into", ["float32", "native"])

@@ -217,6 +217,23 @@ def test_area_and_crowd_have_defaults() -> None:
     assert (box["area"], box["iscrowd"]) == (5, 1)
 
 
+@pytest.mark.parametrize("value", ["0", "1", 2, -1, [], {}, 0.5])
+def test_crowds_are_marked_by_0_or_1(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"annotations\[0\]: iscrowd is .*, expected 0 or 1"):
+        read_ground_truth(_truth((7, 3, BOX), iscrowd=value))
+    for usual, crowd in ((True, 1), (False, 0), (None, 0), (1.0, 1)):
+        [box] = read_ground_truth(_truth((7, 3, BOX), iscrowd=usual))["annotations"]
+        assert box["iscrowd"] == crowd
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**70), True, "1", 1.5, None])
+def test_ids_are_numbers_of_64_bits(value: Any) -> None:
+    truth = _truth((7, 3, BOX))
+    truth["categories"][0]["id"] = value
+    with pytest.raises(ValueError, match=r"categories\[0\]: id is .*, expected a whole number"):
+        read_ground_truth(truth)
+
+
 def test_without_a_scorer(monkeypatch: pytest.MonkeyPatch) -> None:
     _hide(monkeypatch, *SCORERS)
     with pytest.raises(ImportError, match=r'pip install "detops\[eval\]"'):

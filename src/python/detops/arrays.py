@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -66,3 +67,35 @@ def as_float32(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> ND
         expected = ", ".join("n" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} has shape {list(array.shape)}, expected [{expected}]")
     return np.ascontiguousarray(array, np.float32)
+
+
+def as_number(name: str, value: Any) -> float:
+    """A real number; past the largest float it is infinity.
+
+    Raises:
+      TypeError: it is none; the message names the argument.
+    """
+    number = _plain(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise TypeError(f"{name} is {value!r:.80}, expected a number")
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def as_count(name: str, value: Any) -> int:
+    """A whole number.
+
+    Raises:
+      TypeError: it is none; the message names the argument.
+    """
+    number = _plain(value)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{name} is {value!r:.80}, expected a whole number")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays of no dimension as Python's."""
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.ndim else value

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detops import _core
-from detops.arrays import Quantization, as_float32, as_quantization, as_tensor
+from detops.arrays import Quantization, as_count, as_float32, as_number, as_quantization, as_tensor
 
 _MAX_BOXES = 2**31 - 1
 
@@ -179,6 +179,10 @@ def _suppress(
             raise ValueError(f"{name} has {rows} rows, boxes has {corners.shape[0]}")
     if corners.shape[0] > _MAX_BOXES:
         raise ValueError(f"boxes has {corners.shape[0]} rows, expected at most {_MAX_BOXES}")
+    iou_threshold = as_number("iou_threshold", iou_threshold)
+    score_threshold = as_number("score_threshold", score_threshold)
+    if max_detections is not None:
+        max_detections = as_count("max_detections", max_detections)
     if not 0.0 < iou_threshold <= 1.0:
         raise ValueError(f"iou_threshold is {iou_threshold}, expected more than 0, at most 1")
     if max_detections is not None and max_detections < 0:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,25 @@ from numpy.typing import NDArray
 
 from detops.model_file import Subgraph
 
+_MOST = 1 << 27
+"""Numbers in an input: shapes come from files, and 8000 x 4000 pixels have fewer."""
+
 
 def random_inputs(graph: Subgraph, seed: int = 0) -> list[NDArray[Any]]:
     """Inputs for a graph: any byte, or floats in [0, 1).
 
     Raises:
-      ValueError: an input has a type without random numbers, such as string.
+      ValueError: an input has a type without random numbers, such as string, or a shape that no
+        picture has.
     """
     rng = np.random.default_rng(seed)
     arrays: list[NDArray[Any]] = []
     for tensor in (graph.tensors[index] for index in graph.inputs):
+        if min(tensor.shape, default=0) < 0 or math.prod(tensor.shape) > _MOST:
+            raise ValueError(
+                f"input {tensor.name!r} has shape {list(tensor.shape)}, expected known sides and "
+                f"at most {_MOST} numbers"
+            )
         if tensor.dtype.startswith("float") and hasattr(np, tensor.dtype):
             arrays.append(rng.random(tensor.shape).astype(tensor.dtype))
         elif tensor.dtype in ("uint8", "int8", "int16", "int32", "int64"):

@@ -19,7 +19,7 @@ from detops.random_inputs import random_inputs
 
 _ROLES = ("boxes", "classes", "scores", "number of detections")
 _FRAMES = 2
-_CANNOT_RUN = (ImportError, RuntimeError, ValueError)
+_CANNOT_RUN = (ImportError, RuntimeError, ValueError, MemoryError)
 
 Frames = list[list[NDArray[Any]]]
 

@@ -94,7 +94,12 @@ def attach_postprocess(
 
 
 def _as_anchors(anchors: ArrayLike) -> NDArray[np.float32]:
-    rows = np.asarray(anchors, "<f4")
+    try:
+        # Numbers past float32 become infinity, which is refused below.
+        with np.errstate(over="ignore"):
+            rows = np.asarray(anchors).astype("<f4", casting="same_kind")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"anchors are not real numbers, expected [N, 4]: {error}") from error
     if rows.ndim != 2 or rows.shape[1] != 4 or not len(rows):
         raise ValueError(f"anchors has shape {list(rows.shape)}, expected [N, 4]")
     if not np.isfinite(rows).all() or (rows[:, 2:] < 0).any():

@@ -48,7 +48,7 @@ def read_ground_truth(source: Mapping[str, Any] | str | os.PathLike[str]) -> dic
         place = f"{where}: annotations[{number - 1}]"
         box = _checked_box(place, entry, known)
         area = _number(f"{place}: area", entry.get("area", box["bbox"][2] * box["bbox"][3]))
-        crowd = int(bool(entry.get("iscrowd", 0)))
+        crowd = _crowd(place, entry.get("iscrowd"))
         annotations.append({"id": number, **box, "area": area, "iscrowd": crowd})
     return {**{name: tables[name] for name in _ID_LISTS}, "annotations": annotations}
 
@@ -119,6 +119,15 @@ def _checked_box(
     return {"image_id": entry["image_id"], "category_id": entry["category_id"], "bbox": numbers}
 
 
+def _crowd(place: str, value: Any) -> int:
+    """0 or 1; other tools write false, true and null. A text "0" would be true."""
+    if value is None:
+        return 0
+    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
+        raise ValueError(f"{place}: iscrowd is {value!r:.80}, expected 0 or 1")
+    return int(value)
+
+
 def _number(place: str, value: Any) -> float:
     if not is_finite_number(value):
         raise ValueError(f"{place} is {value!r:.80}, expected a finite number")
@@ -143,9 +152,15 @@ def _ids(place: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
     ids: set[int] = set()
     for number, entry in enumerate(entries):
         value = entry.get("id")
-        if not isinstance(value, int) or value in ids:
+        # Scorers keep 64 bits.
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or abs(value) >= 1 << 63
+            or value in ids
+        ):
             raise ValueError(
-                f"{place}[{number}]: id is {value!r}, expected a whole number of its own"
+                f"{place}[{number}]: id is {value!r:.80}, expected a whole number of its own"
             )
         ids.add(value)
     return ids
