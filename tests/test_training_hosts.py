@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Hosts:
     """Starts all with the same command, as a cluster's scheduler does; one is a plain run."""
 
-    def __init__(self, backend: str, values: dict[str, Any], out: Path, count: int = 2) -> None:
+    def __init__(
+        self,
+        backend: str,
+        values: dict[str, Any],
+        out: Path,
+        count: int = 2,
+        last: Mapping[str, str] | None = None,
+    ) -> None:
+        """`last` is of the environment of the last one alone."""
         ports = _free_ports(count)
         kind = "hosts" if count > 1 else "none"
         self.out = out
@@ -52,7 +60,10 @@ class Hosts:
                 {**values, "distribute": kind, "host_timeout": _LOST_AFTER},
                 out,
                 backend=backend,
-                environment=_addresses(backend, ports, number),
+                environment={
+                    **_addresses(backend, ports, number),
+                    **((last or {}) if number == count - 1 else {}),
+                },
             )
             for number in range(count)
         ]
@@ -103,6 +114,29 @@ def _addresses(backend: str, ports: Sequence[int], number: int) -> dict[str, str
     workers = [f"127.0.0.1:{port}" for port in ports]
     task = {"type": "worker", "index": number}
     return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+
+
+@pytest.mark.fault
+def test_a_host_that_is_lost_during_scoring_is_not_waited_for(
+    backend: str, pictures: Path, tmp_path: Path
+) -> None:
+    values = tiny_training.config(
+        pictures, quantize_from=-1, validation_data=str(pictures), evaluate_every=2
+    )
+    marker = tmp_path / "scores"
+    last = {tiny_training.STOP_IN_SCORING: str(marker)}
+    hosts = Hosts(backend, values, tmp_path / "run", last=last)
+    deadline = time.monotonic() + 300
+    while not marker.exists():
+        assert all(process.poll() is None for process in hosts.processes)
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    hosts.processes[1].kill()
+    began = time.monotonic()
+    codes, errors = hosts.end()
+    assert codes == [1, -signal.SIGKILL], errors[0]
+    assert "host 0 lost touch with another" in errors[0]
+    assert time.monotonic() - began < 6 * _LOST_AFTER
 
 
 def _steps(out: Path) -> list[int]:

@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ import numpy as np
 import child_process
 
 SIDE = 32
+STOP_IN_SCORING = "TINY_STOP_IN_SCORING"
+"""Environment variable: the file that a process writes when it stops in its first scoring."""
 _VOC = """<annotation><filename>{name}</filename><size><width>{side}</width><height>{side}</height>
 <depth>3</depth></size>{objects}</annotation>"""
 _OBJECT = """<object><name>{label}</name><bndbox><xmin>{0}</xmin><ymin>{1}</ymin><xmax>{2}</xmax>
@@ -157,12 +160,30 @@ def _make_devices(number: int) -> None:
     tf.config.set_logical_device_configuration(cpu, [part] * number)
 
 
+def _stop_in_scoring(marker: Path) -> None:
+    """This process writes a file when it scores a first batch, and does no more."""
+    from training import evaluation
+
+    evaluate = evaluation.evaluate
+
+    def stopping(*arguments: Any, **settings: Any) -> Any:
+        def stop(*_: object) -> None:
+            marker.write_text("")
+            time.sleep(600)
+
+        return evaluate(*arguments, **{**settings, "on_batch": stop})
+
+    evaluation.evaluate = stopping
+
+
 def _main(arguments: list[str]) -> int:
     _make_devices(int(arguments[0]))
     from training import train
     from training.models.architectures import ARCHITECTURES
 
     ARCHITECTURES["tiny"] = tiny
+    if marker := os.environ.get(STOP_IN_SCORING):
+        _stop_in_scoring(Path(marker))
     return train.main(arguments[1:])
 
 

@@ -22,6 +22,8 @@ from training import replicas
 from training.config import Config
 from training.data.share import Share
 
+_STATUS = re.compile(r"(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")
+
 
 class HostLost(RuntimeError):
     """Another host does not answer; a step needs them all."""
@@ -51,7 +53,7 @@ def distributed(config: Config) -> Iterator[None]:
             yield
         except _engine_errors() as error:
             # One host's own trouble stays what it is.
-            if hosts() == 1 or "RESOURCE_EXHAUSTED" in str(error):
+            if hosts() == 1 or not _is_of_the_network(error):
                 raise
             # Without the node of TensorFlow's graph in front.
             text = re.sub(r"\{\{.*?\}\}\s*", "", str(error))
@@ -133,10 +135,18 @@ def _engine_errors() -> tuple[type[Exception], ...]:
     if keras.backend.backend() == "jax":
         import jax
 
-        return (jax.errors.JaxRuntimeError,)
+        return (jax.errors.JaxRuntimeError, ValueError)
     import tensorflow as tf
 
     return (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    text = str(error)
+    # JAX's gloo makes a ValueError of a lost connection in a collective outside of a step.
+    if isinstance(error, ValueError) and not _STATUS.match(text):
+        return False
+    return "RESOURCE_EXHAUSTED" not in text
 
 
 def _jax(config: Config) -> Any:
@@ -165,12 +175,7 @@ def _tensorflow(config: Config) -> Any:
     import tensorflow as tf
 
     if config.distribute == "hosts":
-        if "worker" not in json.loads(os.environ.get("TF_CONFIG", "{}")).get("cluster", {}):
-            raise ValueError(
-                "distribute is 'hosts', and TF_CONFIG names no workers, expected "
-                '{"cluster": {"worker": ["ADDRESS:PORT", ...]}, "task": {"type": "worker", '
-                '"index": NUMBER}}'
-            )
+        _check_workers(os.environ.get("TF_CONFIG", "{}"))
         return tf.distribute.MultiWorkerMirroredStrategy()
     if config.distribute == "tpu":
         try:
@@ -182,6 +187,21 @@ def _tensorflow(config: Config) -> Any:
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     names = [device.name for device in tf.config.list_logical_devices(kind)]
     return tf.distribute.MirroredStrategy(names)
+
+
+def _check_workers(text: str) -> None:
+    try:
+        described = json.loads(text)
+        workers, index = described["cluster"]["worker"], described["task"]["index"]
+        if isinstance(workers, list) and 0 <= int(index) < len(workers):
+            return
+    except (ValueError, LookupError, TypeError, RecursionError):
+        pass
+    raise ValueError(
+        "distribute is 'hosts', and TF_CONFIG names no workers, expected "
+        '{"cluster": {"worker": ["ADDRESS:PORT", ...]}, "task": {"type": "worker", '
+        f'"index": NUMBER OF ONE OF THEM}}}}; it is {text[:200]!r}'
+    )
 
 
 def _tensorflow_workers() -> list[str]:
@@ -203,4 +223,6 @@ def _gatherer(strategy: Any) -> Any:
 
 def _number(variable: str) -> int | None:
     text = os.environ.get(variable)
+    if text is not None and not text.isdecimal():
+        raise ValueError(f"{variable} is {text!r}, expected a whole number")
     return None if text is None else int(text)
