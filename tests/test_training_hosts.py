@@ -139,6 +139,21 @@ def test_a_host_that_is_lost_during_scoring_is_not_waited_for(
     assert time.monotonic() - began < 6 * _LOST_AFTER
 
 
+def test_a_warm_start_gives_all_hosts_the_same_weights(
+    backend: str, pictures: Path, tmp_path: Path
+) -> None:
+    values = tiny_training.config(pictures, steps=2, quantize_from=-1)
+    assert Hosts(backend, values, tmp_path / "before", count=1).end()[0] == [0]
+    values["warm_start"] = str(tmp_path / "before" / "last.weights.h5")
+    losses = []
+    for count in (1, 2):
+        codes, errors = Hosts(backend, values, tmp_path / f"{count}", count=count).end()
+        assert codes == [0] * count, errors[-1]
+        losses.append([line["loss"] for line in tiny_training.losses(tmp_path / f"{count}")])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[0][0] != tiny_training.losses(tmp_path / "before")[0]["loss"]
+
+
 def _steps(out: Path) -> list[int]:
     return [int(line["step"]) for line in tiny_training.losses(out)]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from training import replicas
 from training.config import Config
@@ -99,6 +100,22 @@ def from_all_hosts(number: int) -> list[int]:
 
         gathered = _gatherer(tf.distribute.get_strategy())(tf.constant([number], tf.int32))
     return [int(value) for value in np.asarray(gathered)]
+
+
+def from_first_host(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pictures that the first host gives, as many as all have; all have to call it."""
+    if hosts() == 1:
+        return values
+    common = values[: min(from_all_hosts(len(values)))]
+    if keras.backend.backend() == "jax":
+        from jax.experimental import multihost_utils
+
+        return np.asarray(multihost_utils.broadcast_one_to_all(common), np.uint8)
+    import tensorflow as tf
+
+    # No collective knows bytes.
+    gathered = _gatherer(tf.distribute.get_strategy())(tf.constant(common, tf.int32))
+    return np.asarray(gathered)[: len(common)].astype(np.uint8)
 
 
 def share() -> Share:

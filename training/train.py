@@ -150,7 +150,9 @@ def warm_start(config: Config, detector: Any, source: Any) -> str:
         source, image_size=config.image_size, batch_size=min(_CALIBRATION_IMAGES, len(source))
     )
     images, _ = next(iter(few))
-    return str(load(detector, config.warm_start, np.asarray(images)))
+    # With shards of their own hosts would measure other statistics, and train other networks.
+    images = distribution.from_first_host(np.asarray(images))
+    return str(load(detector, config.warm_start, images))
 
 
 # ------------------------------------------------------------------------------------------- step

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from training.warm_start.block_weights import convolutions_of
 from training.warm_start.load_report import LoadReport
 
+_NOT_LOADED = -3e38
 _CLASS_HEADS = re.compile(r"/classes_")
 
 
@@ -37,14 +39,14 @@ def load_own(model: Any, path: Path) -> LoadReport:
       ValueError: something else does not fit; the model is then as it was.
     """
     before = [ops.convert_to_numpy(variable) for variable in model.variables]
-    # What stays not a number was not in the file.
+    # What stays so was not in the file. Not NaN: of several hosts JAX compares what they assign.
     for variable, value in zip(model.variables, before, strict=True):
-        variable.assign(np.full(value.shape, np.nan, value.dtype))
+        variable.assign(np.full(value.shape, _NOT_LOADED, value.dtype))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.load_weights(str(path), skip_mismatch=True)
-        missing = [v.path for v in model.variables if np.isnan(ops.convert_to_numpy(v)).any()]
+        missing = [v.path for v in model.variables if not _is_loaded(ops.convert_to_numpy(v))]
         others = [name for name in missing if not _CLASS_HEADS.search(name)]
         if others:
             raise ValueError(
@@ -61,6 +63,10 @@ def load_own(model: Any, path: Path) -> LoadReport:
         if variable.path in missing:
             variable.assign(value)
     return _report(model, path, set(missing))
+
+
+def _is_loaded(value: NDArray[Any]) -> bool:
+    return not ((value == np.float32(_NOT_LOADED)) | np.isnan(value)).any()
 
 
 def _report(model: Any, path: Path, missing: set[str]) -> LoadReport:
