@@ -16,7 +16,7 @@ sys.path.insert(0, str(FUZZ))
 from reader_targets import TARGETS, mutations  # noqa: E402
 
 # As many as fit two seconds or so.
-ROUNDS = {"tf_record": 20, "convert": 400, "model_file": 3000}
+ROUNDS = {"real_model": 4, "tf_record": 20, "convert": 400, "model_file": 3000}
 USUAL_ROUNDS = 200
 REGRESSIONS = [
     pytest.param(path.parent.name, path, id=f"{path.parent.name}/{path.name}")

@@ -37,6 +37,7 @@ READERS = (
     "model_file",
     "convert",
     "option_block",
+    "real_model",
     "labels",
     "voc",
     "coco",

@@ -8,6 +8,7 @@ whatever else it raises is a finding. Time and memory are watched by whoever cal
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tempfile
@@ -19,9 +20,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from flatbuffers import flexbuffers
+from real_models import Draws, mutated
+from real_models import seeds as real_model_seeds
 
 import detops
 from detops import convert
+from detops.cli import main
 from detops.evaluation import read_detections, read_ground_truth, read_voc
 from detops.evaluation.coco_files import check_detections
 from detops.interpreter import check_openable
@@ -147,6 +151,55 @@ def option_blocks() -> list[bytes]:
         bytes(flexbuffers.Dumps({**default_options(3), **extra}))
         for extra in ({}, {"_output_quantized": True}, nested)
     ]
+
+
+def check_real_model(data: bytes) -> None:
+    """A real model with the changes that the bytes stand for: read, edited, told of, and run."""
+    draws = Draws(data)
+    content, runs = mutated(draws)
+    check_model_file(content)
+    edits: list[Callable[..., bytes]] = [
+        convert.tidy,
+        lambda model, verify: convert.rewrite_quantized(model, "uint8", verify=verify),
+        lambda model, verify: convert.rewrite_quantized(model, "float32", verify=verify),
+        lambda model, verify: convert.set_options(model, verify=verify, max_detections=7),
+        lambda model, verify: convert.add_metadata(model, labels=["x"]),
+    ]
+    # One of them: each takes a second.
+    written = attempt(edits[len(data) % len(edits)], content, verify=runs)
+    if written is not None:
+        ModelFile.read(written)
+    check_commands(content)
+    if runs:
+        run_with_detops(content)
+
+
+def check_commands(content: bytes) -> None:
+    """What `doctor` and `inspect` print: a report, or one line."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(content)
+        for command in ("doctor", "inspect"):
+            out, error = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                code = main([command, str(path)])
+            assert code in (0, 1), code
+            lines = error.getvalue().splitlines()
+            assert len(lines) <= 1 and bool(lines) != bool(out.getvalue()), lines
+            # An error of another kind is told with its name.
+            assert not lines or "Error: " not in lines[0], lines
+
+
+def run_with_detops(content: bytes) -> None:
+    """In whichever runtime is installed."""
+    try:
+        interpreter = detops.Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+        interpreter.invoke()
+    except (*REFUSALS, RuntimeError, ImportError) as error:
+        assert str(error)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -311,6 +364,7 @@ TARGETS = {
         Target("model_file", check_model_file, small_models),
         Target("convert", check_convert, small_models),
         Target("option_block", check_option_block, option_blocks),
+        Target("real_model", check_real_model, real_model_seeds),
         Target(
             "labels", check_labels, label_seeds, (b"item", b"{", b"}", b'"', b"\\303", b"id: 0")
         ),
