@@ -144,9 +144,12 @@ TYPED_TEST(KernelSetScan, FindRows) {
         // The background is the greatest of all, and must not be seen.
         for (size_t r = 0; r < rows.rows && offset == 1; ++r)
           values[r * rows.stride] = std::numeric_limits<T>::max();
+        // Some rows reach little, and one of nothing but NaN not even minus infinity.
         for (size_t r = 0; r < rows.rows; r += 2) {
+          const bool nan = r % 4 == 2 && std::numeric_limits<T>::has_quiet_NaN;
           for (size_t i = 0; i < count; ++i)
-            values[r * rows.stride + offset + i] = std::numeric_limits<T>::lowest();
+            values[r * rows.stride + offset + i] =
+                nan ? std::numeric_limits<T>::quiet_NaN() : std::numeric_limits<T>::lowest();
         }
         const Unaligned<T> memory(values);
         for (T threshold : this->Thresholds()) {

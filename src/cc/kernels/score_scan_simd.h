@@ -57,6 +57,7 @@ struct SimdScan {
   // Rows looked at together: most reach no threshold of interest, and a group of those costs one
   // test.
   static constexpr size_t kGroup = 4;
+  static constexpr bool kHasNaN = static_cast<T>(0.5) != 0;
 
   // How a row divides into vectors: whole ones, then one of which only some lanes count.
   struct RowShape {
@@ -99,6 +100,8 @@ struct SimdScan {
     const size_t elements = rows.rows * rows.stride;
     size_t safe_end = reach > elements ? 0 : (elements - reach) / rows.stride + 1;
     if (safe_end > end) safe_end = end;
+    // A running maximum of nothing but NaN is still where it started, and would reach this.
+    if (kHasNaN && threshold == LowestOf(T())) safe_end = 0;
 
     const char* base = static_cast<const char*>(values) + rows.offset * sizeof(T);
     const typename V::Vector limit = V::Splat(threshold);
