@@ -4,6 +4,7 @@
 #include "fuzz/draws.h"
 
 #include <cstring>
+#include <limits>
 
 namespace detops {
 namespace fuzz {
@@ -25,7 +26,8 @@ Options DrawOptions(FuzzInput* input, int num_classes) {
   options.max_classes_per_detection = input->OneIn(4) ? input->Range(1, 12) : 1;
   options.detections_per_class = input->OneIn(2) ? input->Range(1, 20) : 100;
   options.use_regular_nms = input->OneIn(2);
-  options.nms_score_threshold = input->OneIn(2) ? input->Float() : -1e30f;
+  const float lowest = -std::numeric_limits<float>::infinity();
+  options.nms_score_threshold = input->OneIn(2) ? input->Float() : lowest;
   const int iou = input->Range(0, 7);
   options.nms_iou_threshold = iou == 7 ? input->Float() : static_cast<float>(iou + 1) / 7.0f;
   options.y_scale = DrawOptionScale(input);
@@ -56,17 +58,22 @@ void FillTensor(FuzzInput* input, DType dtype, float low, float high, uint8_t* d
   }
   for (uint8_t& byte : bytes) byte = odd_share > 0 ? input->Byte() : uint8_t{0};
   const int levels = 1 << input->Range(1, 12);
-  NumberStream stream(input->Word());
+  const uint32_t seed = input->Word();
+  // So many neighbours are alike: whole rows of NaN, or of one score.
+  const size_t stretch = size_t{1} << (seed >> 29);
+  NumberStream stream(seed);
+  uint32_t kind = 0;
   for (size_t at = 0; at + step <= size; at += step) {
+    if (at / step % stretch == 0) kind = stream.Next();
+    const bool odd = static_cast<int>(kind % 8) < odd_share;
     const uint32_t drawn = stream.Next();
-    const bool odd = static_cast<int>(drawn % 8) < odd_share;
     if (step == 1) {
-      data[at] = odd ? bytes[drawn / 8 % 8] : static_cast<uint8_t>(drawn >> 16);
+      data[at] = odd ? bytes[kind / 8 % 8] : static_cast<uint8_t>(drawn >> 16);
       continue;
     }
     const float part =
         static_cast<float>(drawn / 64 % static_cast<unsigned>(levels)) / static_cast<float>(levels);
-    const float value = odd ? palette[drawn / 8 % 8] : low + (high - low) * part;
+    const float value = odd ? palette[kind / 8 % 8] : low + (high - low) * part;
     std::memcpy(data + at, &value, sizeof(value));
   }
 }
