@@ -48,6 +48,15 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "median of stock / median of detops" in text
 
 
+def test_without_arguments_and_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["demo", "--runs", "1"]) == 0, capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["detops_demo.png"]
+
+
 def test_a_picture_of_ones_own(
     data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

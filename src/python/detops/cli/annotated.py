@@ -30,13 +30,16 @@ PICTURE_SUFFIXES = {*_FORMATS, ".gif", ".pgm", ".ppm"}
 _QUALITY = 92
 
 
-def annotated_paths(images: Sequence[Path], out: str | None, *, folder: bool) -> list[Path | None]:
+def annotated_paths(
+    images: Sequence[Path], out: str | None, *, folder: bool, are_files: bool = True
+) -> list[Path | None]:
     """One path for each picture, none of them twice and none a picture itself.
 
     Args:
       images: the pictures to annotate.
       out: a file for one picture, or a folder, which is created; None to write nothing.
       folder: `out` is a folder whatever its name.
+      are_files: the pictures are files, which must stay; False where there are only names.
 
     Raises:
       ValueError: `out` does not fit, or is where the pictures are.
@@ -51,7 +54,7 @@ def annotated_paths(images: Sequence[Path], out: str | None, *, folder: bool) ->
     if folder and not target.is_dir() and (target.exists() or target.suffix.lower() in _FORMATS):
         raise ValueError(f"--out is {out}, expected a folder for {len(images)} pictures")
     paths = _names_in(target, images) if folder else [target]
-    originals = {image.resolve() for image in images}
+    originals = {image.resolve() for image in images if are_files}
     for path in paths:
         if path.resolve() in originals:
             raise ValueError(f"--out would overwrite the picture {path}")

@@ -52,8 +52,8 @@ def add_command(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command."""
-    originals = [] if args.image is None else [Path(args.image)]
-    [out] = annotated_paths(originals or [Path(_OUT)], args.out, folder=False)
+    given = args.image is not None
+    [out] = annotated_paths([Path(args.image or _OUT)], args.out, folder=False, are_files=given)
     assert out is not None
     picture = _cat() if args.image is None else load_image(args.image)
     with resources.as_file(resources.files("detops") / "models" / _MODEL) as model:
