@@ -159,7 +159,7 @@ def test_a_missing_runtime_is_one_line(
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     assert main(["detect", model, "photo.jpg", "--runtime", "litert"]) == 1
     assert capsys.readouterr().err == (
-        "detops: error: litert is not installed: pip install ai-edge-litert\n"
+        'detops: error: litert is not installed: pip install "detops[litert]"\n'
     )
 
 

@@ -202,7 +202,7 @@ def test_shapes_that_do_not_fit(boxes: Any, classes: Any, scores: Any, message: 
 
 def test_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match="draw_detections needs Pillow: pip install pillow"):
+    with pytest.raises(ImportError, match=r'needs Pillow: pip install "detops\[litert\]"'):
         draw_detections(None, [], [], [], LABELS)  # type: ignore[arg-type]
 
 

@@ -565,11 +565,11 @@ def test_runtime_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(interpreter_module.importlib, "import_module", nothing)
     content = int8_case()[0].build()
-    with pytest.raises(ImportError, match="tensorflow is not installed: pip install tensorflow"):
+    with pytest.raises(ImportError, match=r'not installed: pip install "detops\[tf\]"'):
         detops.Interpreter(model_content=content, runtime="tensorflow")
     with pytest.raises(ImportError, match='no TFLite runtime is installed: pip install "detops'):
         detops.Interpreter(model_content=content)
-    with pytest.raises(ImportError, match="pip install ai-edge-litert"):
+    with pytest.raises(ImportError, match=r'pip install "detops\[litert\]"'):
         detops.load_delegate("litert")
 
 

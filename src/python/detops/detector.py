@@ -380,7 +380,7 @@ def _pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
-        raise ImportError("pictures need Pillow: pip install pillow") from error
+        raise ImportError('pictures need Pillow: pip install "detops[litert]"') from error
     return Image
 
 

@@ -53,7 +53,7 @@ def draw_detections(
     try:
         from PIL import ImageDraw
     except ImportError as error:
-        message = "draw_detections needs Pillow: pip install pillow"
+        message = 'draw_detections needs Pillow: pip install "detops[litert]"'
         raise ImportError(message) from error
 
     canvas = image.convert("RGB") if image.mode != "RGB" else image.copy()

@@ -14,10 +14,11 @@ from detops.nodes.faults import output_faults, wide_zero_point
 from detops.registrar import delegate_path, register_ops
 from detops.whole_file import read_regular
 
-# Runtime names, with the module that holds each one's Interpreter, in order of preference.
+# Runtime names, with the module that holds each one's Interpreter and what to install, in order of
+# preference.
 _RUNTIMES = {
-    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
-    "tensorflow": ("tensorflow.lite.python.interpreter", "tensorflow"),
+    "litert": ("ai_edge_litert.interpreter", '"detops[litert]"'),
+    "tensorflow": ("tensorflow.lite.python.interpreter", '"detops[tf]"'),
     "tflite_runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
 }
 
