@@ -25,6 +25,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from detops.whole_file import open_regular
+
 _NAME = re.compile(r"step_(\d{8})\.npz")
 _STATE = "state"
 
@@ -223,11 +225,8 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Checkpoint:
-    # Opening a pipe would wait for ever.
-    if not path.is_file():
-        raise ValueError("it is no file")
     # Opened here: NumPy leaves the file of a damaged archive open.
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         _check_archive(file, path.stat().st_size)
         with np.load(file, allow_pickle=False) as archive:
             # Each access reads the whole member and compares its checksum.

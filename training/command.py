@@ -14,31 +14,10 @@ import re
 from collections.abc import Callable
 from typing import NoReturn
 
-from detops.cli.ending import (
-    FAILED,
-    INTERRUPTED,
-    PIPE_CLOSED,
-    TRACEBACK,
-    WRONG,
-    fail,
-    message,
-    run,
-)
+from detops.cli.ending import FAILED, TRACEBACK, WRONG, fail, run
 from detops.cli.table import one_line
 
-__all__ = [
-    "FAILED",
-    "INTERRUPTED",
-    "PIPE_CLOSED",
-    "TRACEBACK",
-    "WRONG",
-    "Parser",
-    "fail",
-    "finite_number",
-    "message",
-    "run",
-    "whole_number",
-]
+__all__ = ["FAILED", "TRACEBACK", "WRONG", "Parser", "fail", "finite_number", "run", "whole_number"]
 
 
 class Parser(argparse.ArgumentParser):

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.strict_json import SHOWN, once_each, shown
+
 FOLDER = Path(__file__).parent / "configs"
 DISTRIBUTIONS = ("none", "replicas", "tpu", "hosts")
 
 _MAX_CONFIG_BYTES = 1 << 20
-_SHOWN = 80
-"""Characters of a wrong value in a message."""
+_ONCE_EACH = once_each("key {} is given twice, expected once")
 
 _EXPECTED = {
     "int": "a whole number",
@@ -172,7 +173,7 @@ class Config:
             sizes = (math.nan,)
         if not all(0 < size <= _LARGEST_ANCHOR for size in sizes):
             problems.append(
-                f"anchor_scales is {_shown(self.anchor_scales)}, expected numbers and commas, each "
+                f"anchor_scales is {shown(self.anchor_scales)}, expected numbers and commas, each "
                 f"number > 0, at most {_LARGEST_ANCHOR}"
             )
         if problems:
@@ -215,14 +216,14 @@ def load_config(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Conf
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals:
-            raise ValueError(f"{_shown(text)} is not of the form key=value")
+            raise ValueError(f"{shown(text)} is not of the form key=value")
         if key not in Config.__dataclass_fields__:
             raise _no_key(key)
         values[key] = value
     try:
         return Config(**values)
     except (TypeError, ValueError) as error:
-        where = f"{path} with {_shown(' '.join(overrides))}" if overrides else str(path)
+        where = f"{path} with {shown(' '.join(overrides))}" if overrides else str(path)
         raise ValueError(f"{where}: {error}") from error
 
 
@@ -242,9 +243,9 @@ def _find(given: str) -> Path:
         return path
     names = config_names()
     if given not in names:
-        near = difflib.get_close_matches(given[:_SHOWN], names, 1)
+        near = difflib.get_close_matches(given[:SHOWN], names, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise ValueError(f"there is no config {_shown(given)}; {hint}")
+        raise ValueError(f"there is no config {shown(given)}; {hint}")
     return FOLDER / f"{given}.py"
 
 
@@ -256,7 +257,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_once_each)
+        values = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_ONCE_EACH)
         if not isinstance(values, dict):
             raise ValueError(f"it holds a {type(values).__name__}, expected an object")
         for key in values:
@@ -266,15 +267,6 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no config in JSON: {error}") from error
-    return values
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {_shown(twice)} is given twice, expected once")
     return values
 
 
@@ -309,23 +301,14 @@ def _line_of(error: BaseException, path: Path) -> str:
 
 def _no_key(key: str) -> ValueError:
     known = [field.name for field in dataclasses.fields(Config)]
-    near = difflib.get_close_matches(key[:_SHOWN], known, 1, cutoff=0.5)
+    near = difflib.get_close_matches(key[:SHOWN], known, 1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return ValueError(f"config has no key {_shown(key)}; {hint}")
-
-
-def _shown(value: Any) -> str:
-    """A wrong value in a message: it may have any length, and Python refuses to write some ints."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        return f"a {type(value).__name__} too large to print"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return ValueError(f"config has no key {shown(key)}; {hint}")
 
 
 def _converted(name: str, kind: str, value: Any) -> Any:
     """The value as the field's type, or ValueError; texts come from the command line."""
-    problem = ValueError(f"{name} is {_shown(value)}, expected {_EXPECTED[kind]}")
+    problem = ValueError(f"{name} is {shown(value)}, expected {_EXPECTED[kind]}")
     if kind == "str":
         if not isinstance(value, (str, Path)) or not _is_text(str(value)):
             raise problem
@@ -359,7 +342,7 @@ def _is_text(value: str) -> bool:
 def _out_of_range(config: Config) -> list[str]:
     """A sentence for each number that is too small or too large by itself."""
     return [
-        f"{name} is {_shown(getattr(config, name))}, expected {least} to {most}"
+        f"{name} is {shown(getattr(config, name))}, expected {least} to {most}"
         for name, (least, most) in _RANGES.items()
         if not least <= getattr(config, name) <= most
     ]
@@ -390,12 +373,11 @@ def _rules(config: Config) -> list[tuple[bool, str]]:
         ),
         (
             config.optimizer not in ("momentum", "adam"),
-            f"optimizer is {_shown(config.optimizer)}, expected 'momentum' or 'adam'",
+            f"optimizer is {shown(config.optimizer)}, expected 'momentum' or 'adam'",
         ),
         (
             config.distribute not in DISTRIBUTIONS,
-            f"distribute is {_shown(config.distribute)}, expected one of "
-            f"{', '.join(DISTRIBUTIONS)}",
+            f"distribute is {shown(config.distribute)}, expected one of {', '.join(DISTRIBUTIONS)}",
         ),
         (
             config.warmup_steps >= config.steps,

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from detops.cli.ending import without_graph_nodes
 from training import replicas
 from training.config import Config
 from training.data.share import Share
@@ -56,8 +57,7 @@ def distributed(config: Config) -> Iterator[None]:
             # One host's own trouble stays what it is.
             if hosts() == 1 or not _is_of_the_network(error):
                 raise
-            # Without the node of TensorFlow's graph in front.
-            text = re.sub(r"\{\{.*?\}\}\s*", "", str(error))
+            text = without_graph_nodes(str(error))
             first_line = next(iter(text.splitlines()), "no reason given")
             raise HostLost(
                 f"host {host()} lost touch with another ({first_line}); stop what still runs and "

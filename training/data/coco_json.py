@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from detops.evaluation import Skipped
-from detops.evaluation.coco_files import is_finite_number
+from detops.evaluation.coco_files import is_crowd_flag, is_finite_number
+from detops.whole_file import read_regular
 from training.data.annotation import AnnotatedBox, AnnotatedImage, Annotations
 from training.data.problems import Problems
+from training.strict_json import SHOWN, once_each, shown
 
-_SHOWN = 80
-"""Characters of what is wrong in a report."""
+_ONCE_EACH = once_each("an object has the key {} twice")
 
 
 def read_coco_json(path: Path, images: Path) -> Annotations:
@@ -61,24 +62,15 @@ def read_coco_json(path: Path, images: Path) -> Annotations:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    text = read_regular(path)
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=_once_each)
+        content = json.loads(text, object_pairs_hook=_ONCE_EACH)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         kind = type(content).__name__
         raise ValueError(f"{path} holds a {kind}, expected an object with 'annotations'")
     return content
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    # The last one would count, and a list of boxes silently replace another.
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice[:_SHOWN]!r} twice")
-    return values
 
 
 def _table(path: Path, content: Mapping[str, Any], name: str) -> list[Any]:
@@ -97,7 +89,7 @@ def _categories(path: Path, content: Mapping[str, Any]) -> dict[Any, str]:
         name = name.strip() if isinstance(name, str) else ""
         if not _is_id(key, int) or not name or key in names:
             raise ValueError(
-                f"{path}: categories[{number}] is {_shown(entry)}, expected an id of its own and a "
+                f"{path}: categories[{number}] is {shown(entry)}, expected an id of its own and a "
                 "name"
             )
         if name in names.values():
@@ -115,14 +107,14 @@ def _files(
         key, name = given.get("id"), given.get("file_name")
         if not _is_id(key) or not isinstance(name, str) or not name:
             reason = "picture without id or file name"
-            problems.skipped_images.append(Skipped(f"images[{number}]", reason, _shown(entry)))
+            problems.skipped_images.append(Skipped(f"images[{number}]", reason, shown(entry)))
         elif key in seen:
             reason = "picture with the id of another"
-            problems.skipped_images.append(Skipped(name, reason, _shown(key)))
+            problems.skipped_images.append(Skipped(name, reason, shown(key)))
         elif not _is_inside(images / name, images):
             # A stranger's file could name any of ours, and the shards be given back to him.
             reason = "picture outside of the folder of pictures"
-            problems.skipped_images.append(Skipped(name[:_SHOWN], reason))
+            problems.skipped_images.append(Skipped(name[:SHOWN], reason))
         else:
             seen.add(key)
             yield key, given
@@ -138,21 +130,21 @@ def _box(
 ) -> AnnotatedBox | tuple[str, str]:
     """The box, or why there is none: the reason and the detail."""
     if not isinstance(entry, dict):
-        return "annotation is not an object", _shown(entry)
+        return "annotation is not an object", shown(entry)
     image, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
     if not _is_id(image) or image not in files:
-        return "box of an unknown picture", f"image_id {_shown(image)}"
+        return "box of an unknown picture", f"image_id {shown(image)}"
     if not _is_id(category, int) or category not in names:
-        return "box without a class", f"category_id {_shown(category)}"
+        return "box without a class", f"category_id {shown(category)}"
     if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite_number, box)):
-        return "box without its four corners", _shown(box)
+        return "box without its four corners", shown(box)
     x, y, width, height = map(float, box)
     if width <= 0 or height <= 0:
-        return "box without area", _shown(box)
+        return "box without area", shown(box)
     crowd = entry.get("iscrowd") or 0
     # A text would be true, "0" as well, and the box not be trained on.
-    if not isinstance(crowd, (bool, int, float)) or crowd not in (0, 1):
-        return "box whose iscrowd is neither 0 nor 1", _shown(crowd)
+    if not is_crowd_flag(crowd):
+        return "box whose iscrowd is neither 0 nor 1", shown(crowd)
     label = names[category]
     return AnnotatedBox(label, (y, x, y + height, x + width), bool(crowd))
 
@@ -165,15 +157,6 @@ def _file_name(entry: Any, files: Mapping[Any, Mapping[str, Any]]) -> str:
 def _is_id(value: Any, kind: Any = (int, str)) -> bool:
     # True would be the picture or class of number 1.
     return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        # A number of thousands of digits, or lists in lists.
-        return f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:

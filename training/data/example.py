@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detops.whole_file import read_regular
+
 RECORD_FRAME_BYTES = 12
 """Before the content of a TFRecord: its length (8 bytes) and that length's checksum (4 bytes)."""
 
@@ -51,7 +53,7 @@ def read_content(image: ImageContent) -> bytes:
     """The encoded picture (JPEG, PNG, ...)."""
     if isinstance(image, bytes):
         return image
-    return image.read_bytes() if isinstance(image, Path) else image.read()
+    return read_regular(image) if isinstance(image, Path) else image.read()
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,9 +68,6 @@ def check_picture(name: str, image: ImageContent, *, decode: bool = True) -> Che
     """
     from PIL import Image, UnidentifiedImageError
 
-    # Reading a pipe would wait for ever, and a device might have no end.
-    if isinstance(image, Path) and image.exists() and not image.is_file():
-        raise ValueError("it is no file")
     content = read_content(image)
     try:
         with Image.open(io.BytesIO(content)) as picture:

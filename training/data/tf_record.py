@@ -10,8 +10,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from detops.cli.ending import without_graph_nodes
 from detops.evaluation import Skipped
 from detops.labels import read_labels
+from detops.whole_file import open_regular
 from training.data.annotation import AnnotatedImage, Annotations
 from training.data.example import RecordImage
 from training.data.problems import Problems
@@ -110,7 +112,7 @@ def _records(shard: Path, problems: Problems) -> Iterator[tuple[RecordImage, byt
             offset, count = place.end, count + 1
             yield place, record
     except tf.errors.OpError as error:
-        rest = re.sub(r"\{\{.*?\}\}", "", error.message).strip()
+        rest = without_graph_nodes(error.message)
     if rest:
         detail = f"after {count} records, at byte {offset}: {rest}"
         problems.skipped_images.append(Skipped(shard.name, "rest of a damaged shard", detail))
@@ -126,10 +128,8 @@ def _whole_records(shard: Path) -> tuple[int, str]:
       ValueError: it is no file, or a compressed one.
       OSError: it cannot be read.
     """
-    if not shard.is_file():
-        raise ValueError("it is no file")
     size, offset, count = shard.stat().st_size, 0, 0
-    with shard.open("rb") as file:
+    with open_regular(shard) as file:
         if file.read(len(_GZIP)) == _GZIP:
             raise ValueError("it is compressed, expected it plain")
         while offset < size:

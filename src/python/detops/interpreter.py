@@ -111,15 +111,17 @@ def check_openable(model: ModelFile) -> None:
     """Raises ValueError for a post-processing node on which a runtime may crash before detops is
     asked: its option block cannot be read, or its outputs are constants or what it reads; and for
     zero points that runtimes would cut."""
-    for graph, operator in model.postprocess_operators():
+    nodes = model.postprocess_operators()
+    for graph, operator in nodes:
         faults = _core.read_options(operator.custom_options or b"")[1]
         faults += output_faults(graph, operator)
         if faults:
             raise ValueError("; ".join(message for _, message in faults))
-    for graph in {graph.index: graph for graph, _ in model.postprocess_operators()}.values():
+    for graph in {graph.index: graph for graph, _ in nodes}.values():
         for tensor in graph.tensors:
-            for text in wide_zero_point(tensor.quantization) if tensor.quantization else []:
-                raise ValueError(f"tensor {tensor.index} {tensor.name!r} {text}")
+            wide = wide_zero_point(tensor.quantization) if tensor.quantization else []
+            if wide:
+                raise ValueError(f"tensor {tensor.index} {tensor.name!r} {wide[0]}")
 
 
 def load_delegate(runtime: str | None = None) -> Any:

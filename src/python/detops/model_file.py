@@ -178,9 +178,10 @@ class ModelFile:
 
 
 def _content(path: str | os.PathLike[str]) -> bytes | mmap.mmap:
+    size = os.stat(path).st_size  # noqa: PTH116 - its errors name the path as it was given
+    if size <= _LARGEST_READ:
+        return read_regular(path)
     with open_regular(path) as file:
-        if os.fstat(file.fileno()).st_size <= _LARGEST_READ:
-            return read_regular(path)
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 

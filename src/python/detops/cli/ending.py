@@ -80,9 +80,14 @@ def message(error: BaseException) -> str:
     elif isinstance(error, MemoryError):
         text = f"there is not enough memory: {one_line(error)}".removesuffix(": ")
     else:
-        bare = _NODES.sub("", str(error)).strip()
+        bare = without_graph_nodes(str(error))
         text = f"{type(error).__name__}: {one_line(next(iter(bare.splitlines()), ''))}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def without_graph_nodes(text: str) -> str:
+    """A message of TensorFlow without the nodes of its graph."""
+    return _NODES.sub("", text).strip()
 
 
 class _Terminated(BaseException):

@@ -91,6 +91,11 @@ def check_detections(
     return checked
 
 
+def is_crowd_flag(value: Any) -> bool:
+    """0 or 1, or a bool, as some tools write. A text is not one."""
+    return isinstance(value, (bool, int, float)) and value in (0, 1)
+
+
 def is_finite_number(value: Any) -> bool:
     """Whether a value of a JSON file is a number that a float64 can hold."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -123,7 +128,7 @@ def _crowd(place: str, value: Any) -> int:
     """0 or 1; other tools write false, true and null. A text "0" would be true."""
     if value is None:
         return 0
-    if not isinstance(value, (bool, int, float)) or value not in (0, 1):
+    if not is_crowd_flag(value):
         raise ValueError(f"{place}: iscrowd is {value!r:.80}, expected 0 or 1")
     return int(value)
 
