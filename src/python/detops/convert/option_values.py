@@ -19,8 +19,11 @@ from detops.convert.public_schema import flatbuffers_module
 _MAX_BYTES = 1 << 16
 _VALUES_PER_BYTE = 4
 _MAX_DEPTH = 64
-_READ_ERRORS = (struct.error, IndexError, KeyError, TypeError, OverflowError, ValueError)
-_WRITE_ERRORS = (struct.error, RuntimeError, KeyError, TypeError, OverflowError, ValueError)
+# What the library raises where bytes, or values, are not as it expects; AssertionError has no text.
+_ERRORS = (
+    *(struct.error, RuntimeError, AssertionError),
+    *(IndexError, KeyError, TypeError, OverflowError, ValueError),
+)
 
 
 def read_option_values(block: bytes) -> dict[str, Any]:
@@ -35,8 +38,9 @@ def read_option_values(block: bytes) -> dict[str, Any]:
     flexbuffers = flatbuffers_module("flatbuffers.flexbuffers")
     try:
         return _Unfolding(block).of_map(flexbuffers.GetRoot(block).AsMap, 0)
-    except _READ_ERRORS as error:
-        raise ValueError(f"the option block cannot be read: {error}") from error
+    except _ERRORS as error:
+        reason = str(error) or "a key or an offset of an impossible width"
+        raise ValueError(f"the option block cannot be read: {reason}") from error
 
 
 def write_option_values(values: dict[str, Any]) -> bytes:
@@ -47,8 +51,9 @@ def write_option_values(values: dict[str, Any]) -> bytes:
     """
     try:
         return bytes(flatbuffers_module("flatbuffers.flexbuffers").Dumps(values))
-    except _WRITE_ERRORS as error:
-        raise ValueError(f"the options {values!r:.200} cannot be written: {error}") from error
+    except _ERRORS as error:
+        reason = str(error) or "a number or an offset is out of range"
+        raise ValueError(f"the options {values!r:.200} cannot be written: {reason}") from error
 
 
 class _Unfolding:
