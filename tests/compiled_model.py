@@ -96,11 +96,20 @@ class CompiledModel:
             ctypes.byref(functions), ctypes.byref(kernel), None, ctypes.c_size_t(0)
         )
         assert made == 0
-        for number, (dtype, scale, zero_point) in quantizations.items():
-            assert not self._detops.detops_litert_kernel_set_input(
-                kernel, number, TYPES[dtype], ctypes.c_float(scale), zero_point, None, 0
-            )
+        for number, quantization in quantizations.items():
+            self._declare(kernel, number, *quantization)
         return kernel
+
+    def declare(self, number: int, dtype: str, scale: float, zero_point: int) -> None:
+        """Says the type and quantisation of an input when the model is compiled already."""
+        self._declare(self._kernel, number, dtype, scale, zero_point)
+
+    def _declare(
+        self, kernel: POINTER, number: int, dtype: str, scale: float, zero_point: int
+    ) -> None:
+        assert not self._detops.detops_litert_kernel_set_input(
+            kernel, number, TYPES[dtype], ctypes.c_float(scale), zero_point, None, 0
+        )
 
     @property
     def message(self) -> str:

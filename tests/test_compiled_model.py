@@ -137,6 +137,20 @@ def test_an_undeclared_type_gives_no_detections_and_says_how_to_declare_it(compi
     assert not any(values.any() for values in found.values())
 
 
+def test_a_type_that_is_declared_too_late_is_not_read_as_another(compiled: Open) -> None:
+    """The kernel was prepared for floats: four bytes of each score, past the end of the buffer."""
+    model, inputs = _small(
+        options=default_options(1), score_dtype=np.uint8, score_quantization=(1 / 256, 0)
+    )
+    inputs[1] = np.full(inputs[1].shape, 63, np.uint8)
+    opened = compiled(model.build())
+    opened.run(inputs)
+    opened.declare(1, "uint8", 1 / 256, 0)
+    found = opened.run(inputs)
+    assert "scores has type uint8 (LiteRT's number 3), expected float32" in opened.message
+    assert not any(values.any() for values in found.values())
+
+
 def test_two_nodes_need_two_kernels(compiled: Open) -> None:
     model, inputs = _small(options=default_options(1), two_ops=True)
     opened = compiled(model.build())

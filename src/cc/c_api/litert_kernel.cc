@@ -32,9 +32,9 @@ LiteRtLayout LayoutOf(int rank, const int32_t* dims) {
 }  // namespace
 
 void LiteRtKernel::SetInput(int input, detops_type type, float scale, int32_t zero_point) {
-  inputs_[input].type = type;
-  inputs_[input].scale = scale;
-  inputs_[input].zero_point = zero_point;
+  stated_[input].type = type;
+  stated_[input].scale = scale;
+  stated_[input].zero_point = zero_point;
 }
 
 LiteRtStatus LiteRtKernel::Report(const FaultList& faults) {
@@ -59,6 +59,7 @@ bool LiteRtKernel::Prepare(size_t num_inputs, const LiteRtLayout* inputs, size_t
   CheckCounts(static_cast<int>(num_inputs), static_cast<int>(num_outputs), faults);
   if (!faults->empty()) return false;
   for (int i = 0; i < kNumInputs; ++i) {
+    inputs_[i] = stated_[i];
     inputs_[i].rank = static_cast<int32_t>(inputs[i].rank);
     std::copy_n(inputs[i].dimensions, DETOPS_MAX_RANK, inputs_[i].dims);
   }

@@ -21,7 +21,7 @@ class LiteRtKernel {
  public:
   explicit LiteRtKernel(const detops_litert_functions& functions) : functions_(functions) {}
 
-  // What a run will find in an input.
+  // What runs will find in an input, from the next preparation on.
   void SetInput(int input, detops_type type, float scale, int32_t zero_point);
 
   LiteRtStatus Init(const void* options, size_t options_size);
@@ -42,9 +42,10 @@ class LiteRtKernel {
   LiteRtStatus Report(const FaultList& faults);
 
   detops_litert_functions functions_;
-  detops_tensor inputs_[kNumInputs] = {{DETOPS_FLOAT32, 0, {}, 0.0f, 0},
+  detops_tensor stated_[kNumInputs] = {{DETOPS_FLOAT32, 0, {}, 0.0f, 0},
                                        {DETOPS_FLOAT32, 0, {}, 0.0f, 0},
                                        {DETOPS_FLOAT32, 0, {}, 0.0f, 0}};
+  detops_tensor inputs_[kNumInputs] = {};  // what the last preparation was for
   int nodes_ = 0;
   Options options_;
   FaultList option_faults_;

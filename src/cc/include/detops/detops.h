@@ -217,7 +217,7 @@ DETOPS_API detops_status detops_litert_kernel_create(const detops_litert_functio
 DETOPS_API void detops_litert_kernel_destroy(detops_litert_kernel* kernel);
 
 /* Says the type and quantisation of input 0 (box encodings), 1 (scores) or 2 (anchors). Before the
- * model is compiled. */
+ * model is compiled: a kernel that is prepared goes on as it is until it is prepared again. */
 DETOPS_API detops_status detops_litert_kernel_set_input(detops_litert_kernel* kernel, int32_t input,
                                                         detops_type type, float scale,
                                                         int32_t zero_point, char* message,
