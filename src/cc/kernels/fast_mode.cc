@@ -51,8 +51,10 @@ void FastMode::Emit(const Problem& problem, const void* scores, uint64_t key, co
   const size_t classes = problem.options.num_classes;
   const size_t begin = problem.ForegroundBegin(anchor);
   if (slots == 1) {
-    // The best class is the first that reaches the best score.
+    // The best class is the first that reaches the best score; none does where somebody writes the
+    // scores meanwhile, and then class 0 is as good as any.
     size_t resume;
+    class_order_[0] = 0;
     scan_.FindClasses(anchor, ScoreOf(key), 0, class_order_.data(), classes, &resume);
     const uint32_t best = class_order_[0];
     out.Write(index, box, static_cast<int>(best), problem.scores.At(scores, begin + best));
@@ -68,9 +70,9 @@ void FastMode::Emit(const Problem& problem, const void* scores, uint64_t key, co
 }
 
 int FastMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out) {
-  const int limit = problem.options.max_detections;
   const size_t anchors = problem.shape.anchors;
-  if (limit == 0 || anchors == 0) return 0;
+  const int limit = std::min(problem.options.max_detections, problem.shape.anchors);
+  if (limit == 0) return 0;
   kept_.Clear();
   scan_.Start(problem, in.scores);
   plan_.Start(&scan_, anchors, problem.options.nms_score_threshold,

@@ -25,15 +25,19 @@ size_t QueueCapacity(size_t pairs) {
   return std::min(pairs, std::max(kSmallestCapacity, pairs / kCapacityShare));
 }
 
+size_t MaxKept(const Problem& problem) {
+  const size_t pairs = static_cast<size_t>(problem.shape.anchors) * problem.options.num_classes;
+  return std::min<size_t>(problem.options.max_detections, pairs);
+}
+
 }  // namespace
 
 bool RegularMode::Prepare(const Problem& problem) {
   const size_t anchors = problem.shape.anchors;
   const size_t classes = problem.options.num_classes;
   const size_t pairs = anchors * classes;
-  const size_t max_kept = std::min<size_t>(problem.options.max_detections, pairs);
   return scan_.Prepare(problem) && plan_.Prepare(anchors) && queue_.Prepare(QueueCapacity(pairs)) &&
-         kept_.Prepare(*problem.kernels, classes, max_kept) && boxes_.Allocate(anchors) &&
+         kept_.Prepare(*problem.kernels, classes, MaxKept(problem)) && boxes_.Allocate(anchors) &&
          decoded_.Allocate(anchors) && ruled_out_.Allocate(classes);
 }
 
@@ -82,10 +86,11 @@ const Box& RegularMode::BoxOf(const Problem& problem, const ImageInputs& in, siz
 
 int RegularMode::Run(const Problem& problem, const ImageInputs& in, const ImageOutputs& out) {
   const Options& options = problem.options;
-  const int limit = options.max_detections;
-  class_limit_ = std::min(options.detections_per_class, limit);
   const size_t anchors = problem.shape.anchors;
-  if (limit == 0 || anchors == 0) return 0;
+  // There are no more pairs to keep, unless somebody writes the scores meanwhile.
+  const int limit = static_cast<int>(MaxKept(problem));
+  class_limit_ = std::min(options.detections_per_class, limit);
+  if (limit == 0) return 0;
   kept_.Clear();
   std::fill(decoded_.begin(), decoded_.end(), uint8_t{0});
   std::fill(ruled_out_.begin(), ruled_out_.end(), 0u);

@@ -13,6 +13,7 @@
  * Allocation  Create functions, detops_decode_boxes and detops_nms allocate and free with malloc.
  *             Run functions do not allocate.
  * Alignment   Inputs may lie at any address; outputs are aligned as their C type.
+ * Overlap     Outputs overlap neither inputs nor each other; nobody else writes them meanwhile.
  * Errors      A function that can fail returns a status. If it is not DETOPS_OK, nothing was made
  *             or written, and message, when it is not NULL, holds one line that says what was
  *             wrong, where, what it got and what it expected, cut to message_bytes and always
