@@ -3,6 +3,8 @@
 
 // Counts what the library allocates while it runs: nothing. The linker sends its calls of malloc
 // and its kin here (--wrap), and operator new is replaced.
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -14,7 +16,8 @@
 
 namespace {
 int allocations = 0;
-}
+size_t largest = 0;
+}  // namespace
 
 extern "C" {
 void* __real_malloc(size_t size);
@@ -22,6 +25,7 @@ void* __real_calloc(size_t count, size_t size);
 void* __real_realloc(void* memory, size_t size);
 void* __wrap_malloc(size_t size) {
   ++allocations;
+  largest = std::max(largest, size);
   return __real_malloc(size);
 }
 void* __wrap_calloc(size_t count, size_t size) {
@@ -99,6 +103,30 @@ TEST_P(Allocation, RunAllocatesNothing) {
   }
   EXPECT_EQ(allocations, before);
   EXPECT_GT(counts[0], 0.0f);
+}
+
+// A row of scores may have billions of columns where there is none, or no image that has some.
+TEST_P(Allocation, ShapesWithoutBytesAskForNone) {
+  constexpr int kClasses = INT32_MAX;
+  Options options;
+  options.max_detections = 10;
+  options.max_classes_per_detection = 1;
+  options.num_classes = kClasses;
+  options.use_regular_nms = GetParam();
+  options.nms_iou_threshold = 0.5f;
+  options.y_scale = options.x_scale = options.h_scale = options.w_scale = 1.0f;
+  for (int images : {0, 1}) {
+    const int rows = 1 - images;
+    const std::vector<int> box_dims = {images, rows, 4}, score_dims = {images, rows, kClasses},
+                           anchor_dims = {rows, 4};
+    Postprocessor postprocessor;
+    FaultList faults;
+    largest = 0;
+    EXPECT_TRUE(postprocessor.Prepare(options, Describe(DType::kInt8, "int8", box_dims),
+                                      Describe(DType::kInt8, "int8", score_dims),
+                                      Describe(DType::kFloat32, "float32", anchor_dims), &faults));
+    EXPECT_LT(largest, 1u << 20) << images << " images";
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, Allocation, testing::Bool());

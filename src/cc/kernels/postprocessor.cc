@@ -26,9 +26,9 @@ bool Postprocessor::Prepare(const Options& options, const TensorDesc& box_encodi
   score_image_bytes_ = score_count * ElementBytes(scores.dtype);
   box_image_bytes_ = box_count * ElementBytes(box_encodings.dtype);
   problem_.scores.Prepare(scores, score_count);
-  // Without anchors no mode is run, and num_classes may be anything: the scores hold no byte.
+  // Where the scores hold no byte no mode is run, and num_classes may be anything.
   const bool room =
-      problem_.shape.anchors == 0 ||
+      problem_.shape.batch == 0 || problem_.shape.anchors == 0 ||
       (problem_.boxes.Prepare(options, box_encodings, anchors) &&
        (options.use_regular_nms ? regular_.Prepare(problem_) : fast_.Prepare(problem_)));
   if (!room) {
