@@ -75,10 +75,15 @@ class OpRun {
   TfLiteTensor* tensor(size_t i) { return &tensors_[i]; }
   const std::string& errors() const { return errors_; }
 
+  // What the runtime says when it is asked for memory.
+  TfLiteStatus refuse_with = kTfLiteOk;
+
  private:
-  static TfLiteStatus Resize(TfLiteContext*, TfLiteTensor* tensor, TfLiteIntArray* dims) {
+  static TfLiteStatus Resize(TfLiteContext* context, TfLiteTensor* tensor, TfLiteIntArray* dims) {
     std::free(tensor->dims);
     tensor->dims = dims;
+    const TfLiteStatus refused = static_cast<OpRun*>(context->impl_)->refuse_with;
+    if (refused != kTfLiteOk) return refused;
     tensor->bytes = sizeof(float);
     for (int i = 0; i < dims->size; ++i) tensor->bytes *= static_cast<size_t>(dims->data[i]);
     std::free(tensor->data.data);
@@ -287,6 +292,19 @@ TEST(PostprocessOp, NoAnchorsOfManyClasses) {
       << run.errors();
   ASSERT_EQ(run.Invoke(), kTfLiteOk);
   EXPECT_EQ(run.Output(3), (std::vector<float>{0}));
+}
+
+// UndefinedBehaviorSanitizer watches. The numbers are those of a runtime of 2026.
+TEST(PostprocessOp, LooksAtNumbersOfALaterRuntime) {
+  OpRun run;
+  SetUsualInputs(&run);
+  run.tensor(2)->allocation_type = static_cast<TfLiteAllocationType>(8);
+  run.tensor(2)->quantization.type = static_cast<TfLiteQuantizationType>(3);
+  run.tensor(3)->allocation_type = static_cast<TfLiteAllocationType>(8);
+  EXPECT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteOk) << run.errors();
+  EXPECT_EQ(run.Invoke(), kTfLiteOk);
+  run.refuse_with = static_cast<TfLiteStatus>(8);
+  EXPECT_EQ(run.Prepare(), run.refuse_with);
 }
 
 TEST(PostprocessOp, RefusesTypesOfALaterRuntime) {

@@ -20,10 +20,14 @@
 extern "C" {
 #endif
 
+// Runtimes add numbers to the enumerations that they hand over. Without a name for a larger one,
+// C++ would not let it be looked at.
+
 typedef enum TfLiteStatus {
   kTfLiteOk = 0,
   kTfLiteError = 1,
   kTfLiteDelegateError = 2,
+  kTfLiteStatusOfLaterRuntime = 0x7fffffff,
 } TfLiteStatus;
 
 typedef enum {
@@ -39,7 +43,6 @@ typedef enum {
   kTfLiteInt8 = 9,
   kTfLiteFloat16 = 10,
   kTfLiteFloat64 = 11,
-  // Runtimes add types. Without a name for a larger number, C++ would not let one be looked at.
   kTfLiteTypeOfLaterRuntime = 0x7fffffff,
 } TfLiteType;
 
@@ -72,6 +75,7 @@ typedef struct TfLiteQuantizationParams {
 typedef enum TfLiteQuantizationType {
   kTfLiteNoQuantization = 0,
   kTfLiteAffineQuantization = 1,
+  kTfLiteQuantizationOfLaterRuntime = 0x7fffffff,
 } TfLiteQuantizationType;
 
 typedef struct TfLiteQuantization {
@@ -100,6 +104,7 @@ typedef enum TfLiteAllocationType {
   kTfLiteArenaRw,
   kTfLiteArenaRwPersistent,
   kTfLiteDynamic,
+  kTfLiteAllocationOfLaterRuntime = 0x7fffffff,
 } TfLiteAllocationType;
 
 struct TfLiteContext;
