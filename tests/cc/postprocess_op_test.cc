@@ -294,6 +294,26 @@ TEST(PostprocessOp, NoAnchorsOfManyClasses) {
   EXPECT_EQ(run.Output(3), (std::vector<float>{0}));
 }
 
+// No runtime does, but the shapes of what was refused are not those of what is allocated.
+TEST(PostprocessOp, RefusesToRunWhatItRefusedToPrepare) {
+  OpRun run;
+  SetUsualInputs(&run);
+  ASSERT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteOk) << run.errors();
+  run.SetInput(0, {1, 3000, 4}, std::vector<float>(12000));
+  run.SetInput(1, {1, 3000, 3}, std::vector<float>(9000, 0.5f));
+  EXPECT_EQ(run.Prepare(), kTfLiteError);
+  EXPECT_EQ(run.Invoke(), kTfLiteError);
+  EXPECT_NE(run.errors().find("it is not prepared"), std::string::npos) << run.errors();
+  SetUsualInputs(&run);
+  ASSERT_EQ(run.Prepare(), kTfLiteOk) << run.errors();
+  EXPECT_EQ(run.Invoke(), kTfLiteOk);
+  EXPECT_EQ(run.Output(3), (std::vector<float>{2}));
+
+  OpRun without_memory;
+  EXPECT_EQ(without_memory.Prepare(), kTfLiteError);
+  EXPECT_EQ(without_memory.Invoke(), kTfLiteError);
+}
+
 // UndefinedBehaviorSanitizer watches. The numbers are those of a runtime of 2026.
 TEST(PostprocessOp, LooksAtNumbersOfALaterRuntime) {
   OpRun run;

@@ -100,17 +100,23 @@ void* Init(TfLiteContext* context, const char* params, size_t) {
 
 void Free(TfLiteContext*, void* user_data) { delete static_cast<Kernel*>(user_data); }
 
-TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
-  auto* kernel = static_cast<Kernel*>(node->user_data);
+// Null, with an error, if Init had no memory for it.
+Kernel* KernelOf(TfLiteContext* context, const TfLiteNode& node) {
+  auto* kernel = static_cast<Kernel*>(node.user_data);
   if (kernel == nullptr) {
     context->ReportError(context, "detops: no memory for the delegate's kernel.");
-    return kTfLiteError;
   }
-  return kernel->Prepare(context);
+  return kernel;
+}
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
+  Kernel* kernel = KernelOf(context, *node);
+  return kernel == nullptr ? kTfLiteError : kernel->Prepare(context);
 }
 
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
-  return static_cast<Kernel*>(node->user_data)->Invoke(context);
+  Kernel* kernel = KernelOf(context, *node);
+  return kernel == nullptr ? kTfLiteError : kernel->Invoke(context);
 }
 
 }  // namespace

@@ -161,6 +161,7 @@ TfLiteStatus PostprocessNode::CheckOutputsWritable(TfLiteContext* context) const
 }
 
 TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
+  prepared_ = false;
   if (!option_faults_.empty()) return Report(context, option_faults_);
   FaultList faults;
   CheckCounts(num_inputs_, num_outputs_, &faults);
@@ -181,10 +182,16 @@ TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
     return Report(context, faults);
   }
   for (int i = 0; i < kNumInputs; ++i) input_bytes_[i] = ByteSize(descs[i]);
-  return ResizeOutputs(context);
+  const TfLiteStatus status = ResizeOutputs(context);
+  prepared_ = status == kTfLiteOk;
+  return status;
 }
 
 TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
+  if (!prepared_) {
+    context->ReportError(context, "TFLite_Detection_PostProcess: it is not prepared.");
+    return kTfLiteError;
+  }
   const void* inputs[kNumInputs];
   for (int i = 0; i < kNumInputs; ++i) {
     const TfLiteTensor& tensor = context->tensors[sources_[i].tensor];

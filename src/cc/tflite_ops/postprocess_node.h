@@ -50,7 +50,7 @@ class PostprocessNode {
   // Checks everything, allocates, and resizes the outputs.
   TfLiteStatus Prepare(TfLiteContext* context);
 
-  // Does not allocate.
+  // Does not allocate. Refused unless the last Prepare was ok.
   TfLiteStatus Invoke(TfLiteContext* context);
 
  private:
@@ -75,6 +75,7 @@ class PostprocessNode {
   Buffer<float> unseen_values_;  // where the outputs that nobody sees are written, one over another
   size_t input_bytes_[kNumInputs] = {};
   size_t output_bytes_[kNumOutputs] = {};
+  bool prepared_ = false;
   Postprocessor postprocessor_;
 };
 

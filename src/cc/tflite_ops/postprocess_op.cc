@@ -18,18 +18,25 @@ void* Init(TfLiteContext*, const char* options, size_t size) {
 
 void Free(TfLiteContext*, void* user_data) { delete static_cast<PostprocessNode*>(user_data); }
 
-TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* tflite_node) {
-  auto* node = static_cast<PostprocessNode*>(tflite_node->user_data);
+// Null, with an error, if Init had no memory for it.
+PostprocessNode* NodeOf(TfLiteContext* context, const TfLiteNode& tflite_node) {
+  auto* node = static_cast<PostprocessNode*>(tflite_node.user_data);
   if (node == nullptr) {
     context->ReportError(context, "TFLite_Detection_PostProcess: no memory for the node.");
-    return kTfLiteError;
   }
+  return node;
+}
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* tflite_node) {
+  PostprocessNode* node = NodeOf(context, *tflite_node);
+  if (node == nullptr) return kTfLiteError;
   node->Bind(tflite_node->inputs, tflite_node->outputs);
   return node->Prepare(context);
 }
 
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* tflite_node) {
-  return static_cast<PostprocessNode*>(tflite_node->user_data)->Invoke(context);
+  PostprocessNode* node = NodeOf(context, *tflite_node);
+  return node == nullptr ? kTfLiteError : node->Invoke(context);
 }
 
 TfLiteRegistration MakeRegistration() {
