@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tflite_ops/delegate.h"
 
 namespace detops {
 namespace {
@@ -325,6 +326,20 @@ TEST(PostprocessOp, LooksAtNumbersOfALaterRuntime) {
   EXPECT_EQ(run.Invoke(), kTfLiteOk);
   run.refuse_with = static_cast<TfLiteStatus>(8);
   EXPECT_EQ(run.Prepare(), run.refuse_with);
+}
+
+// A runtime copies, or reads, as many bytes as its own structures have. AddressSanitizer watches.
+TEST(PostprocessOp, FieldsThatALaterRuntimeAppendsAreNull) {
+  const std::vector<char> null(4 * sizeof(void*));
+  const auto behind = [](const void* structure, size_t size) {
+    return static_cast<const char*>(structure) + size;
+  };
+  EXPECT_EQ(
+      std::memcmp(behind(PostprocessOp(), sizeof(TfLiteRegistration)), null.data(), null.size()),
+      0);
+  TfLiteDelegate* delegate = CreateDelegate();
+  EXPECT_EQ(std::memcmp(behind(delegate, sizeof(TfLiteDelegate)), null.data(), null.size()), 0);
+  DestroyDelegate(delegate);
 }
 
 TEST(PostprocessOp, RefusesTypesOfALaterRuntime) {

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/postprocessor.h"
+#include "tflite_ops/delegate.h"
 #include "tflite_ops/postprocess_op.h"
 
 namespace detops {
@@ -80,6 +81,32 @@ TEST(Threads, NodesOfTheirOwnNeedNoLock) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TfLiteStatus NoNodes(TfLiteContext*, TfLiteIntArray** plan) {
+  static TfLiteIntArray none = {};
+  *plan = &none;
+  return kTfLiteOk;
+}
+
+// A runtime asks a delegate again whenever shapes change, in the thread that uses the interpreter.
+TEST(Threads, InterpretersThatShareADelegateNeedNoLock) {
+  TfLiteDelegate* delegate = CreateDelegate();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([delegate, &wrong] {
+      TfLiteContext context = {};
+      context.GetExecutionPlan = NoNodes;
+      for (int round = 0; round < 20; ++round) {
+        if (delegate->Prepare(&context, delegate) != kTfLiteOk) ++wrong;
+        if (ReportOf(delegate).postprocess_nodes != 0) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  DestroyDelegate(delegate);
   EXPECT_EQ(wrong, 0);
 }
 

@@ -49,6 +49,8 @@ DETOPS_OFFSET(TfLiteRegistration, invoke, 24, 12);
 DETOPS_OFFSET(TfLiteRegistration, builtin_code, 40, 20);
 DETOPS_OFFSET(TfLiteRegistration, custom_name, 48, 24);
 DETOPS_OFFSET(TfLiteRegistration, version, 56, 28);
+static_assert(sizeof(TfLiteRegistration) == (sizeof(void*) == 8 ? 88 : 48),
+              "a delegate passes its kernel's by value");
 
 DETOPS_OFFSET(TfLiteContext, tensors_size, 0, 0);
 DETOPS_OFFSET(TfLiteContext, GetExecutionPlan, 8, 4);

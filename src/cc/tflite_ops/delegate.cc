@@ -3,6 +3,7 @@
 
 #include "tflite_ops/delegate.h"
 
+#include <atomic>
 #include <cstring>
 #include <new>
 
@@ -13,10 +14,16 @@
 namespace detops {
 namespace {
 
-// The runtime sees the first member; the report travels with it.
+// The runtime sees the first member; the report travels with it. Interpreters in several threads
+// may add to it at once.
 struct Delegate {
-  TfLiteDelegate base;
-  DelegateReport report;
+  TfLiteDelegate base = {};
+  // What a later runtime reads behind the fields that are known here: null is none.
+  void* later[8] = {};
+  std::atomic<int> postprocess_nodes{0};
+  std::atomic<int> dequantize_nodes{0};
+  std::atomic<int> reshape_nodes{0};
+  std::atomic<int> earlier_nodes{0};
 };
 
 int CountPostprocess(TfLiteContext* context, const TfLiteIntArray& nodes) {
@@ -53,7 +60,7 @@ int CountEarlierNodes(TfLiteContext* context) {
 }
 
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteDelegate* delegate) {
-  auto& report = static_cast<Delegate*>(delegate->data_)->report;
+  auto& report = *static_cast<Delegate*>(delegate->data_);
   report.earlier_nodes += CountEarlierNodes(context);
   NodeClaim claim;
   const TfLiteStatus status = claim.Build(context);
@@ -83,7 +90,13 @@ void DestroyDelegate(TfLiteDelegate* delegate) {
 }
 
 DelegateReport ReportOf(const TfLiteDelegate* delegate) {
-  return static_cast<const Delegate*>(delegate->data_)->report;
+  const auto& counts = *static_cast<const Delegate*>(delegate->data_);
+  DelegateReport report;
+  report.postprocess_nodes = counts.postprocess_nodes;
+  report.dequantize_nodes = counts.dequantize_nodes;
+  report.reshape_nodes = counts.reshape_nodes;
+  report.earlier_nodes = counts.earlier_nodes;
+  return report;
 }
 
 }  // namespace detops

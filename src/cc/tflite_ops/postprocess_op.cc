@@ -39,8 +39,16 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* tflite_node) {
   return node == nullptr ? kTfLiteError : node->Invoke(context);
 }
 
-TfLiteRegistration MakeRegistration() {
-  TfLiteRegistration registration = {};
+// A runtime copies as much as its own structure has. What a later one has behind the fields that
+// are known here is null, which is none.
+struct Registration {
+  TfLiteRegistration known;
+  void* later[8];
+};
+
+Registration MakeRegistration() {
+  Registration made = {};
+  TfLiteRegistration& registration = made.known;
   registration.init = Init;
   registration.free = Free;
   registration.prepare = Prepare;
@@ -48,14 +56,14 @@ TfLiteRegistration MakeRegistration() {
   registration.builtin_code = kTfLiteBuiltinCustom;
   registration.custom_name = kPostprocessOpName;
   registration.version = 1;
-  return registration;
+  return made;
 }
 
 }  // namespace
 
 const TfLiteRegistration* PostprocessOp() {
-  static const TfLiteRegistration registration = MakeRegistration();
-  return &registration;
+  static const Registration registration = MakeRegistration();
+  return &registration.known;
 }
 
 }  // namespace detops
