@@ -253,5 +253,13 @@ TEST_F(SelectKernelSetTest, RefusesAnUnknownName) {
       << faults.message(0);
 }
 
+// Messages are one line of UTF-8, for Python and for people.
+TEST_F(SelectKernelSetTest, TellsANameInPlainCharacters) {
+  setenv("DETOPS_ISA", "a\n\xff\x1b", 1);
+  FaultList faults;
+  EXPECT_EQ(SelectKernelSet(&faults), nullptr);
+  EXPECT_EQ(std::string(faults.message(0)).find("DETOPS_ISA is a???, expected"), 0u);
+}
+
 }  // namespace
 }  // namespace detops

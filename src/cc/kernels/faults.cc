@@ -33,6 +33,12 @@ const char* FaultName(Fault fault) {
   return "unknown";
 }
 
+PlainText::PlainText(const char* from, size_t bytes) {
+  const size_t size = bytes < sizeof(text) - 1 ? bytes : sizeof(text) - 1;
+  for (size_t i = 0; i < size; ++i) text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
+  text[size] = '\0';
+}
+
 void FaultList::Add(Fault fault, const char* format, ...) {
   if (size_ == kCapacity) return;
   Entry& entry = entries_[size_++];

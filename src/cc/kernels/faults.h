@@ -4,6 +4,7 @@
 #ifndef DETOPS_KERNELS_FAULTS_H_
 #define DETOPS_KERNELS_FAULTS_H_
 
+#include <cstddef>
 #include <cstdint>
 
 namespace detops {
@@ -33,6 +34,12 @@ enum class Fault : uint8_t {
 
 // The name of a fault in reports meant for programs, such as "class_columns".
 const char* FaultName(Fault fault);
+
+// A text of somebody else's as it may stand in a message: plain characters, and not too many.
+struct PlainText {
+  PlainText(const char* from, size_t bytes);
+  char text[41];
+};
 
 // What was wrong with a node: a name for programs and a sentence for people. Never allocates;
 // faults past the capacity are dropped, the first ones explain the rest.

@@ -56,8 +56,8 @@ const KernelSet* SelectKernelSet(FaultList* faults) {
   for (const KernelSet& set : kSets) {
     if (std::strcmp(set.name, wanted) != 0) continue;
     if (set.runs_on(features)) return &set;
-    faults->Add(Fault::kInstructionSet, "DETOPS_ISA is %.40s, which this processor does not have",
-                wanted);
+    faults->Add(Fault::kInstructionSet, "DETOPS_ISA is %s, which this processor does not have",
+                set.name);
     return nullptr;
   }
   char names[64] = "";
@@ -65,7 +65,8 @@ const KernelSet* SelectKernelSet(FaultList* faults) {
     if (names[0] != '\0') std::strcat(names, ", ");
     std::strcat(names, set.name);
   }
-  faults->Add(Fault::kInstructionSet, "DETOPS_ISA is %.40s, expected one of %s", wanted, names);
+  faults->Add(Fault::kInstructionSet, "DETOPS_ISA is %s, expected one of %s",
+              PlainText(wanted, std::strlen(wanted)).text, names);
   return nullptr;
 }
 

@@ -32,16 +32,6 @@ bool ParseNumber(const char* text, size_t bytes, Number* number) {
   return *end == '\0' && end != copy;
 }
 
-// A text from a file as it may stand in a message: plain characters, and not too many.
-struct QuotedText {
-  QuotedText(const char* from, size_t bytes) {
-    const size_t size = bytes < sizeof(text) - 1 ? bytes : sizeof(text) - 1;
-    for (size_t i = 0; i < size; ++i) text[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-    text[size] = '\0';
-  }
-  char text[41];
-};
-
 class OptionReader {
  public:
   OptionReader(const FlexMap& map, FaultList* faults) : map_(map), faults_(faults) {}
@@ -96,7 +86,7 @@ class OptionReader {
       case Kind::kString:
         if (ParseNumber(value.string, value.string_bytes, number)) return true;
         faults_->Add(Fault::kOptionValue, "option %s is the string \"%s\", expected a number", key,
-                     QuotedText(value.string, value.string_bytes).text);
+                     PlainText(value.string, value.string_bytes).text);
         return false;
       case Kind::kOther: break;
     }
