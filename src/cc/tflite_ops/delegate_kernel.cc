@@ -25,15 +25,16 @@ class Kernel {
   // False when the partition cannot be read or there is no memory.
   bool Init(TfLiteContext* context, const TfLiteDelegateParams& partition) {
     const TfLiteIntArray& members = *partition.nodes_to_replace;
-    Producers producers;
-    Buffer<uint8_t> leaves;
-    if (!producers.Build(context, members.data, members.size) ||
-        !leaves.Allocate(context->tensors_size)) {
+    Tensors tensors;
+    if (!tensors.producers.Build(context, members.data, members.size) ||
+        !tensors.leaves.Allocate(context->tensors_size) ||
+        !tensors.unseen.Allocate(context->tensors_size)) {
       return false;
     }
-    std::fill(leaves.begin(), leaves.end(), uint8_t{0});
+    std::fill(tensors.leaves.begin(), tensors.leaves.end(), uint8_t{0});
+    std::fill(tensors.unseen.begin(), tensors.unseen.end(), Unseen());
     for (int i = 0; i < partition.output_tensors->size; ++i) {
-      leaves[partition.output_tensors->data[i]] = 1;
+      tensors.leaves[partition.output_tensors->data[i]] = 1;
     }
     nodes_ = new (std::nothrow) PostprocessNode[members.size];
     if (nodes_ == nullptr) return false;
@@ -44,7 +45,7 @@ class Kernel {
           kTfLiteOk) {
         return false;
       }
-      if (IsPostprocess(*registration)) Add(context, producers, *node, leaves);
+      if (IsPostprocess(*registration)) Add(context, *node, &tensors);
     }
     return true;
   }
@@ -66,22 +67,44 @@ class Kernel {
   }
 
  private:
+  // A tensor that stays in the kernel: the output of one of its nodes.
+  struct Unseen {
+    const PostprocessNode* node = nullptr;
+    int output = 0;
+  };
+
+  // What is known of the tensors of the graph.
+  struct Tensors {
+    Producers producers;
+    Buffer<uint8_t> leaves;
+    Buffer<Unseen> unseen;
+  };
+
   // The runtime gives memory to the tensors that leave the partition, and to no others.
-  void Add(TfLiteContext* context, const Producers& producers, const TfLiteNode& from,
-           const Buffer<uint8_t>& leaves) {
+  void Add(TfLiteContext* context, const TfLiteNode& from, Tensors* tensors) {
     PostprocessNode& node = nodes_[num_nodes_++];
     const int size = from.custom_initial_data_size;
     node.Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
     node.Bind(from.inputs, from.outputs);
     for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
-      node.SetSource(i, TraceInput(context, producers, from.inputs->data[i]).source);
+      const InputSource source =
+          TraceInput(context, tensors->producers, from.inputs->data[i]).source;
+      node.SetSource(i, source);
+      if (!IsTensor(*tensors, source.tensor)) continue;
+      const Unseen& feeder = tensors->unseen[source.tensor];
+      if (feeder.node != nullptr) node.SetFeeder(i, feeder.node, feeder.output);
     }
     for (int i = 0; i < kNumOutputs && i < from.outputs->size; ++i) {
       const int tensor = from.outputs->data[i];
-      const bool seen =
-          tensor >= 0 && static_cast<size_t>(tensor) < leaves.size() && leaves[tensor];
-      if (!seen) node.SetUnseen(i);
+      const bool known = IsTensor(*tensors, tensor);
+      if (known && tensors->leaves[tensor] != 0) continue;
+      node.SetUnseen(i);
+      if (known) tensors->unseen[tensor] = {&node, i};
     }
+  }
+
+  static bool IsTensor(const Tensors& tensors, int index) {
+    return index >= 0 && static_cast<size_t>(index) < tensors.leaves.size();
   }
 
   PostprocessNode* nodes_ = nullptr;

@@ -104,10 +104,16 @@ bool PostprocessNode::DescribeInputs(TfLiteContext* context, TensorDesc descs[kN
 
 TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) {
   const ProblemShape& shape = postprocessor_.shape();
-  const bool any_unseen = std::find(unseen_, unseen_ + kNumOutputs, true) != unseen_ + kNumOutputs;
   const size_t images = static_cast<size_t>(shape.batch);
   const size_t boxes = images * static_cast<size_t>(shape.slots);
-  if (any_unseen && !unseen_values_.Allocate(std::max(4 * boxes, images))) {
+  const size_t floats[kNumOutputs] = {4 * boxes, boxes, boxes, images};
+  size_t unseen = 0;
+  for (int i = 0; i < kNumOutputs; ++i) {
+    output_bytes_[i] = sizeof(float) * floats[i];
+    unseen_begin_[i] = unseen;
+    if (unseen_[i]) unseen += floats[i];
+  }
+  if (unseen > 0 && !unseen_values_.Allocate(unseen)) {
     context->ReportError(context, "TFLite_Detection_PostProcess: no memory for %d slots. ",
                          shape.slots);
     return kTfLiteError;
@@ -119,9 +125,6 @@ TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) {
     tensor->type = kTfLiteFloat32;
     const TfLiteStatus status = ResizeTensor(context, tensor, dims, ranks[i]);
     if (status != kTfLiteOk) return status;
-    output_bytes_[i] = sizeof(float) * (i == kBoxesOutput   ? 4 * boxes
-                                        : i == kCountOutput ? images
-                                                            : boxes);
   }
   return kTfLiteOk;
 }
@@ -187,27 +190,39 @@ TfLiteStatus PostprocessNode::Prepare(TfLiteContext* context) {
   return status;
 }
 
+// The tensor of an input that another node of the kernel feeds has no memory, and may still point
+// to what it had before.
+bool PostprocessNode::FindInputs(TfLiteContext* context, const void* inputs[kNumInputs]) const {
+  for (int i = 0; i < kNumInputs; ++i) {
+    const TfLiteTensor& tensor = context->tensors[sources_[i].tensor];
+    const Feeder& feeder = feeders_[i];
+    inputs[i] = tensor.data.data;
+    size_t bytes = tensor.bytes;
+    if (feeder.node != nullptr) {
+      inputs[i] = feeder.node->unseen_values_.data() + feeder.node->unseen_begin_[feeder.output];
+      bytes = feeder.node->output_bytes_[feeder.output];
+    }
+    if (input_bytes_[i] > 0 && (inputs[i] == nullptr || bytes < input_bytes_[i])) {
+      context->ReportError(context, "TFLite_Detection_PostProcess: %s holds %d bytes, expected %d.",
+                           kInputNames[i], inputs[i] == nullptr ? 0 : static_cast<int>(bytes),
+                           static_cast<int>(input_bytes_[i]));
+      return false;
+    }
+  }
+  return true;
+}
+
 TfLiteStatus PostprocessNode::Invoke(TfLiteContext* context) {
   if (!prepared_) {
     context->ReportError(context, "TFLite_Detection_PostProcess: it is not prepared.");
     return kTfLiteError;
   }
   const void* inputs[kNumInputs];
-  for (int i = 0; i < kNumInputs; ++i) {
-    const TfLiteTensor& tensor = context->tensors[sources_[i].tensor];
-    inputs[i] = tensor.data.data;
-    if (input_bytes_[i] > 0 && (inputs[i] == nullptr || tensor.bytes < input_bytes_[i])) {
-      context->ReportError(context, "TFLite_Detection_PostProcess: %s holds %d bytes, expected %d.",
-                           kInputNames[i],
-                           inputs[i] == nullptr ? 0 : static_cast<int>(tensor.bytes),
-                           static_cast<int>(input_bytes_[i]));
-      return kTfLiteError;
-    }
-  }
+  if (!FindInputs(context, inputs)) return kTfLiteError;
   float* outputs[kNumOutputs];
   for (int i = 0; i < kNumOutputs; ++i) {
     const TfLiteTensor& tensor = context->tensors[outputs_[i]];
-    outputs[i] = unseen_[i] ? unseen_values_.data() : tensor.data.f;
+    outputs[i] = unseen_[i] ? unseen_values_.data() + unseen_begin_[i] : tensor.data.f;
     if (unseen_[i] || output_bytes_[i] == 0) continue;
     // Another node may have given the tensor another size since.
     if (outputs[i] == nullptr || tensor.bytes < output_bytes_[i]) {

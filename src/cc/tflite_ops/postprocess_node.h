@@ -44,6 +44,11 @@ class PostprocessNode {
   // Says that nobody sees an output, and that the runtime will give it no memory.
   void SetUnseen(int output) { unseen_[output] = true; }
 
+  // Takes an input from an unseen output of another node, which is invoked before this one.
+  void SetFeeder(int input, const PostprocessNode* node, int output) {
+    feeders_[input] = {node, output};
+  }
+
   // Refuses outputs that are inputs or constants. Prepare does it as well.
   TfLiteStatus CheckOutputsWritable(TfLiteContext* context) const;
 
@@ -57,6 +62,10 @@ class PostprocessNode {
   struct Shape {
     int dims[8];
   };
+  struct Feeder {
+    const PostprocessNode* node = nullptr;
+    int output = 0;
+  };
   TfLiteTensor* TensorAt(TfLiteContext* context, int index) const;
   bool DescribeInputs(TfLiteContext* context, TensorDesc descs[kNumInputs],
                       Shape shapes[kNumInputs], FaultList* faults) const;
@@ -64,15 +73,18 @@ class PostprocessNode {
   void CheckOutputsApart(FaultList* faults) const;
   void CheckOutputsWritable(TfLiteContext* context, FaultList* faults) const;
   TfLiteStatus ResizeOutputs(TfLiteContext* context);
+  bool FindInputs(TfLiteContext* context, const void* inputs[kNumInputs]) const;
 
   Options options_;
   FaultList option_faults_;
   int num_inputs_ = 0;
   int num_outputs_ = 0;
   InputSource sources_[kNumInputs];
+  Feeder feeders_[kNumInputs];
   int outputs_[kNumOutputs] = {-1, -1, -1, -1};
   bool unseen_[kNumOutputs] = {};
-  Buffer<float> unseen_values_;  // where the outputs that nobody sees are written, one over another
+  Buffer<float> unseen_values_;  // the outputs that nobody sees, one behind another
+  size_t unseen_begin_[kNumOutputs] = {};
   size_t input_bytes_[kNumInputs] = {};
   size_t output_bytes_[kNumOutputs] = {};
   bool prepared_ = false;
