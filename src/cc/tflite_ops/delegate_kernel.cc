@@ -37,17 +37,15 @@ class Kernel {
       tensors.leaves[partition.output_tensors->data[i]] = 1;
     }
     nodes_ = new (std::nothrow) PostprocessNode[members.size];
-    if (nodes_ == nullptr) return false;
-    for (int i = 0; i < members.size; ++i) {
-      TfLiteNode* node;
-      TfLiteRegistration* registration;
-      if (context->GetNodeAndRegistration(context, members.data[i], &node, &registration) !=
-          kTfLiteOk) {
-        return false;
-      }
-      if (IsPostprocess(*registration)) Add(context, *node, &tensors);
-    }
-    return true;
+    return nodes_ != nullptr &&
+           ForEach(context, members,
+                   [&tensors](const TfLiteNode& from, PostprocessNode* node) {
+                     Add(from, &tensors, node);
+                   }) &&
+           ForEach(context, members,
+                   [&tensors, context](const TfLiteNode& from, PostprocessNode* node) {
+                     Connect(context, from, tensors, node);
+                   });
   }
 
   TfLiteStatus Prepare(TfLiteContext* context) {
@@ -80,26 +78,45 @@ class Kernel {
     Buffer<Unseen> unseen;
   };
 
-  // The runtime gives memory to the tensors that leave the partition, and to no others.
-  void Add(TfLiteContext* context, const TfLiteNode& from, Tensors* tensors) {
-    PostprocessNode& node = nodes_[num_nodes_++];
-    const int size = from.custom_initial_data_size;
-    node.Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
-    node.Bind(from.inputs, from.outputs);
-    for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
-      const InputSource source =
-          TraceInput(context, tensors->producers, from.inputs->data[i]).source;
-      node.SetSource(i, source);
-      if (!IsTensor(*tensors, source.tensor)) continue;
-      const Unseen& feeder = tensors->unseen[source.tensor];
-      if (feeder.node != nullptr) node.SetFeeder(i, feeder.node, feeder.output);
+  // Calls function(node of the runtime, our node) for each that is a post-process node.
+  template <typename Function>
+  bool ForEach(TfLiteContext* context, const TfLiteIntArray& members, Function function) {
+    num_nodes_ = 0;
+    for (int i = 0; i < members.size; ++i) {
+      TfLiteNode* node;
+      TfLiteRegistration* registration;
+      if (context->GetNodeAndRegistration(context, members.data[i], &node, &registration) !=
+          kTfLiteOk) {
+        return false;
+      }
+      if (IsPostprocess(*registration)) function(*node, &nodes_[num_nodes_++]);
     }
+    return true;
+  }
+
+  // The runtime gives memory to the tensors that leave the partition, and to no others.
+  static void Add(const TfLiteNode& from, Tensors* tensors, PostprocessNode* node) {
+    const int size = from.custom_initial_data_size;
+    node->Init(from.custom_initial_data, size > 0 ? static_cast<size_t>(size) : 0);
+    node->Bind(from.inputs, from.outputs);
     for (int i = 0; i < kNumOutputs && i < from.outputs->size; ++i) {
       const int tensor = from.outputs->data[i];
       const bool known = IsTensor(*tensors, tensor);
       if (known && tensors->leaves[tensor] != 0) continue;
-      node.SetUnseen(i);
-      if (known) tensors->unseen[tensor] = {&node, i};
+      node->SetUnseen(i);
+      if (known) tensors->unseen[tensor] = {node, i};
+    }
+  }
+
+  static void Connect(TfLiteContext* context, const TfLiteNode& from, const Tensors& tensors,
+                      PostprocessNode* node) {
+    for (int i = 0; i < kNumInputs && i < from.inputs->size; ++i) {
+      const InputSource source =
+          TraceInput(context, tensors.producers, from.inputs->data[i]).source;
+      node->SetSource(i, source);
+      if (!IsTensor(tensors, source.tensor)) continue;
+      const Unseen& feeder = tensors.unseen[source.tensor];
+      if (feeder.node != nullptr) node->SetFeeder(i, feeder.node, feeder.output);
     }
   }
 

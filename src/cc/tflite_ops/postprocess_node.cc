@@ -118,6 +118,7 @@ TfLiteStatus PostprocessNode::ResizeOutputs(TfLiteContext* context) {
                          shape.slots);
     return kTfLiteError;
   }
+  std::fill(unseen_values_.begin(), unseen_values_.end(), 0.0f);
   const int dims[3] = {shape.batch, shape.slots, 4};
   const int ranks[kNumOutputs] = {3, 2, 2, 1};
   for (int i = 0; i < kNumOutputs; ++i) {
@@ -199,7 +200,9 @@ bool PostprocessNode::FindInputs(TfLiteContext* context, const void* inputs[kNum
     inputs[i] = tensor.data.data;
     size_t bytes = tensor.bytes;
     if (feeder.node != nullptr) {
-      inputs[i] = feeder.node->unseen_values_.data() + feeder.node->unseen_begin_[feeder.output];
+      const Buffer<float>& values = feeder.node->unseen_values_;
+      inputs[i] = feeder.node->prepared_ ? values.data() + feeder.node->unseen_begin_[feeder.output]
+                                         : nullptr;
       bytes = feeder.node->output_bytes_[feeder.output];
     }
     if (input_bytes_[i] > 0 && (inputs[i] == nullptr || bytes < input_bytes_[i])) {
