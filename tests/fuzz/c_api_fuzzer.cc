@@ -35,7 +35,8 @@ detops_tensor DrawTensor(FuzzInput* input, int rank) {
   tensor.rank = input->OneIn(16) ? DrawInt(input) : rank;
   for (int32_t& dim : tensor.dims) dim = DrawInt(input);
   tensor.scale = input->OneIn(2) ? DrawScale(input) : input->Float();
-  tensor.zero_point = input->Range(-128, 127);
+  tensor.zero_point =
+      DrawZeroPoint(input, tensor.type == DETOPS_UINT8 ? DType::kUInt8 : DType::kInt8);
   return tensor;
 }
 
@@ -145,12 +146,13 @@ void CheckNms(FuzzInput* input) {
   for (int32_t& value : classes) value = input->Range(-1, 5);
   const int32_t num_classes = DrawInt(input), limit = DrawInt(input);
   const bool with_classes = input->OneIn(2) && num_classes < (1 << 20);
+  const float score_threshold = input->Float(), iou_threshold = input->Float();
   std::vector<int64_t> kept(std::min(rows, static_cast<size_t>(std::max(limit, 0))));
   int32_t found = -7;
   char message[DETOPS_MESSAGE_BYTES];
   const detops_status status = detops_nms(
       boxes.data(), scores.data(), with_classes ? classes.data() : nullptr, count, num_classes,
-      input->Float(), input->Float(), limit, kept.data(), &found, message, sizeof(message));
+      score_threshold, iou_threshold, limit, kept.data(), &found, message, sizeof(message));
   CheckStatus(status, message);
   FUZZ_EXPECT(
       status == DETOPS_OK ? found >= 0 && static_cast<size_t>(found) <= kept.size() : found == -7,

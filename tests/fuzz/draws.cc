@@ -48,6 +48,10 @@ float DrawScale(FuzzInput* input) {
   return static_cast<float>(1 + kind * 37) / 4096.0f;
 }
 
+int DrawZeroPoint(FuzzInput* input, DType dtype) {
+  return input->Range(-128, 127) + (dtype == DType::kUInt8 ? 128 : 0);
+}
+
 void FillTensor(FuzzInput* input, DType dtype, float low, float high, uint8_t* data, size_t size) {
   const size_t step = dtype == DType::kFloat32 ? sizeof(float) : 1;
   const int odd_share = input->Range(0, 8);  // of 8

@@ -24,6 +24,9 @@ GuardedMemory::Place DrawPlace(FuzzInput* input);
 // A scale as files have it, most of the time.
 float DrawScale(FuzzInput* input);
 
+// A zero point among the values of an 8-bit type.
+int DrawZeroPoint(FuzzInput* input, DType dtype);
+
 // Fills size bytes with values of a type: some from a small palette of the fuzzer's, so that ties
 // and odd values are common, the rest usual ones between low and high.
 void FillTensor(FuzzInput* input, DType dtype, float low, float high, uint8_t* data, size_t size);

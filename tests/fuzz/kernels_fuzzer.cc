@@ -83,19 +83,18 @@ class ScanCheck {
                 });
   }
 
-  void Rows(const ScoreRows& rows, T threshold, size_t step) const {
+  void Rows(const ScoreRows& rows, size_t end, T threshold, size_t step) const {
     std::vector<uint32_t> wanted;
-    for (size_t r = 0; r < rows.rows; ++r) {
+    for (size_t r = 0; r < end; ++r) {
       bool any = false;
       for (size_t i = 0; i < rows.count; ++i) {
         any = any || Load<T>(values_, r * rows.stride + rows.offset + i) >= threshold;
       }
       if (any) wanted.push_back(static_cast<uint32_t>(r));
     }
-    ExpectFinds(set_.name, wanted, rows.rows, step,
+    ExpectFinds(set_.name, wanted, end, step,
                 [&](size_t next, uint32_t* found, size_t max, size_t* resume) {
-                  return scan_.find_rows(values_, rows, next, rows.rows, threshold, found, max,
-                                         resume);
+                  return scan_.find_rows(values_, rows, next, end, threshold, found, max, resume);
                 });
   }
 
@@ -120,12 +119,14 @@ void CheckScans(FuzzInput* input, const std::vector<const KernelSet*>& sets) {
   const T threshold = DrawThreshold<T>(input);
   const size_t step = input->OneIn(2) ? static_cast<size_t>(input->Range(1, 70)) : 1024;
   const size_t begin = count == 0 ? 0 : input->Word() % count;
+  // The rows behind are there, but are not asked for.
+  const size_t end = input->OneIn(2) ? input->Byte() % (rows.rows + 1) : rows.rows;
   for (const KernelSet* set : sets) {
     const ScanCheck<T> check(*set, values, count);
     check.Maximum(0);
     check.Maximum(begin);
     check.Values(begin, threshold, step);
-    check.Rows(rows, threshold, step);
+    check.Rows(rows, end, threshold, step);
   }
 }
 

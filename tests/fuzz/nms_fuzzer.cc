@@ -102,7 +102,7 @@ void CheckDecoding(FuzzInput* input) {
     descs[i].rank = 3 - i;
     descs[i].num_scales = 1;
     descs[i].scale = DrawScale(input);
-    descs[i].zero_point = input->Range(-128, 127);
+    descs[i].zero_point = DrawZeroPoint(input, descs[i].dtype);
   }
   const auto bytes = [](const TensorDesc& desc, int elements) {
     return static_cast<size_t>(elements) * (desc.dtype == DType::kFloat32 ? sizeof(float) : 1);

@@ -132,6 +132,8 @@ size_t PlayedTensors::Allocate(size_t i, GuardedMemory::Place place) {
   return tensor.bytes;
 }
 
+void PlayedTensors::TakeMemory(size_t i) { MemoryOf(i).Put(0, GuardedMemory::Place::kEnd); }
+
 bool PlayedTensors::TakeComplaint() {
   const bool complained = complained_;
   complained_ = false;

@@ -45,6 +45,9 @@ class PlayedTensors {
   // Gives a tensor memory for its shape, or a few bytes where that is too large. Returns how many.
   size_t Allocate(size_t i, GuardedMemory::Place place);
 
+  // Lets a tensor point to memory that is no longer its own.
+  void TakeMemory(size_t i);
+
   // True when a tensor was refused or an error reported since the last call.
   bool TakeComplaint();
 
