@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The detops authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The public C interface with any values: a status with words, or a result that holds what the
-// header says. Buffers have the sizes of their shapes, which is the caller's promise.
+// The public C interface with any values, and in any order where there is one: a status with words,
+// or a result that holds what the header says. Buffers have the sizes of their shapes, which is the
+// caller's promise.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "fuzz/draws.h"
 #include "fuzz/expect.h"
 #include "fuzz/fuzz_input.h"
+#include "fuzz/litert_check.h"
 
 namespace detops {
 namespace fuzz {
@@ -40,10 +42,12 @@ detops_tensor DrawTensor(FuzzInput* input, int rank) {
   return tensor;
 }
 
-// Elements of a tensor whose shape was accepted.
+// Elements of a tensor whose rank is possible; none where a size is negative.
 int64_t Elements(const detops_tensor& tensor) {
   int64_t count = 1;
-  for (int i = 0; i < tensor.rank; ++i) count = std::min(count * tensor.dims[i], kMaxElements + 1);
+  for (int i = 0; i < tensor.rank; ++i) {
+    count = std::min(count * std::max(tensor.dims[i], 0), kMaxElements + 1);
+  }
   return count;
 }
 
@@ -163,6 +167,36 @@ void CheckNms(FuzzInput* input) {
   }
 }
 
+void CheckDecoding(FuzzInput* input) {
+  detops_tensor encodings = DrawTensor(input, 3), anchors = DrawTensor(input, 2);
+  if (!input->OneIn(8)) {
+    encodings.dims[0] = input->Range(0, 3);
+    encodings.dims[1] = anchors.dims[0] = input->Range(0, 60);
+    encodings.dims[2] = input->Range(4, 7);
+    anchors.dims[1] = 4;
+  }
+  const Options options = DrawOptions(input, 1);
+  const float scales[4] = {options.y_scale, options.x_scale, options.h_scale, options.w_scale};
+  char message[DETOPS_MESSAGE_BYTES];
+  const bool shapes =
+      encodings.rank == 3 && anchors.rank == 2 && Elements(encodings) > 0 && Elements(anchors) > 0;
+  if (!shapes || std::max(Elements(encodings), Elements(anchors)) > kMaxElements) {
+    // Refused, without boxes, or larger than what is to be had here: then it asks for the buffers.
+    CheckStatus(detops_decode_boxes(&encodings, nullptr, &anchors, nullptr, scales, nullptr,
+                                    message, sizeof(message)),
+                message);
+    return;
+  }
+  Buffers& memory = AllBuffers();
+  const uint8_t* encoding_values = Fill(input, encodings, &memory.boxes);
+  const uint8_t* anchor_values = Fill(input, anchors, &memory.anchors);
+  // Four numbers of each row, which has four or more where the shape is accepted.
+  std::vector<float> boxes(static_cast<size_t>(Elements(encodings)));
+  CheckStatus(detops_decode_boxes(&encodings, encoding_values, &anchors, anchor_values, scales,
+                                  boxes.data(), message, sizeof(message)),
+              message);
+}
+
 void CheckOptionBlock(FuzzInput* input) {
   const std::vector<uint8_t> block = input->Bytes(input->left());
   detops_options options;
@@ -177,9 +211,11 @@ void CheckOptionBlock(FuzzInput* input) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   detops::fuzz::FuzzInput input(data, size);
-  switch (input.Byte() % 4) {
+  switch (input.Byte() % 8) {
     case 0: detops::fuzz::CheckNms(&input); break;
     case 1: detops::fuzz::CheckOptionBlock(&input); break;
+    case 4: detops::fuzz::CheckDecoding(&input); break;
+    case 5: detops::fuzz::CheckLiteRtKernel(&input); break;
     default: detops::fuzz::CheckPostprocessor(&input);
   }
   return 0;
