@@ -192,6 +192,10 @@ TEST(CApi, SuppressesWithinClasses) {
   EXPECT_STREQ(bad.message(), "classes[1] is 2, expected 0 to 1");
   EXPECT_TRUE(Contains(detops::Nms(boxes, {1, 1, 1, 1}, {}, 1, 0, NAN, 10, &kept).message(),
                        "iou_threshold is"));
+  const std::vector<float> scores(5, 1.0f);
+  EXPECT_TRUE(Contains(detops::Nms(boxes, scores, {}, 1, 0, .5f, 10, &kept).message(),
+                       "5 scores with 16 coordinates and 0 classes"));
+  EXPECT_FALSE(detops::Nms(boxes, {1, 1, 1, 1}, {0, 1}, 2, 0, .5f, 10, &kept).ok());
 }
 
 struct Resolver {

@@ -6,6 +6,7 @@
 #ifndef DETOPS_DETOPS_HPP_
 #define DETOPS_DETOPS_HPP_
 
+#include <cstdio>
 #include <initializer_list>
 #include <memory>
 #include <vector>
@@ -139,15 +140,26 @@ inline Status DecodeBoxes(const detops_tensor& box_encodings, const void* box_en
   return status;
 }
 
-// Indices of the boxes to keep, best first. classes is empty for one class.
+// Indices of the boxes to keep, best first. classes is empty for one class. Vectors whose sizes do
+// not fit are refused.
 inline Status Nms(const std::vector<float>& boxes, const std::vector<float>& scores,
                   const std::vector<int32_t>& classes, int32_t num_classes, float score_threshold,
                   float iou_threshold, int32_t max_detections, std::vector<int64_t>* kept) {
+  Status status;
+  const bool one_class_each = classes.empty() || classes.size() == scores.size();
+  if (boxes.size() % 4 != 0 || boxes.size() / 4 != scores.size() || !one_class_each ||
+      scores.size() > static_cast<size_t>(INT32_MAX)) {
+    status.code_ = DETOPS_INVALID;
+    std::snprintf(status.message_, sizeof(status.message_),
+                  "there are %zu scores with %zu coordinates and %zu classes, expected at most "
+                  "2147483647, with four of the one and one or none of the other for each",
+                  scores.size(), boxes.size(), classes.size());
+    return status;
+  }
   const int32_t count = static_cast<int32_t>(scores.size());
   const int32_t room = max_detections < count ? max_detections : count;
   kept->resize(room > 0 ? static_cast<size_t>(room) : 0);
   int32_t found = 0;
-  Status status;
   status.code_ = detops_nms(boxes.data(), scores.data(), classes.empty() ? nullptr : classes.data(),
                             count, num_classes, score_threshold, iou_threshold, max_detections,
                             kept->data(), &found, status.message_, sizeof(status.message_));
