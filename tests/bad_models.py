@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from flatbuffers import flexbuffers
 
@@ -18,6 +19,7 @@ from model_builder import (
     PostprocessModel,
     default_options,
     quantize,
+    schema,
 )
 from reference import (
     Case,
@@ -339,6 +341,47 @@ def _broken_blocks() -> dict[str, tuple[bytes | None, tuple[str, ...]]]:
 
 
 BROKEN_BLOCKS = _broken_blocks()
+
+
+def _rewritten(change: Callable[[Any, Any], None], behind: bytes = b"") -> bytes:
+    """The file of a plain model after a change to its objects and the op's node."""
+    model = schema.ModelT.InitFromPackedBuf(build_case()[0].build())
+    change(model, model.subgraphs[0].operators[-1])
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output()) + behind
+
+
+def _broken_files() -> dict[str, tuple[bytes, tuple[str, ...]]]:
+    """Files that runtimes read in another way than one may think, and crash on."""
+
+    def without_subgraphs(model: Any, node: Any) -> None:
+        model.subgraphs = None
+
+    def name_with_nul(model: Any, node: Any) -> None:
+        model.operatorCodes[node.opcodeIndex].customCode += b"\0of another op"
+        node.customOptions = np.zeros(0, np.uint8)
+
+    def options_twice(offset: int) -> Callable[[Any, Any], None]:
+        def change(model: Any, node: Any) -> None:
+            node.customOptions = np.zeros(0, np.uint8)
+            node.largeCustomOptionsOffset, node.largeCustomOptionsSize = offset, len(good)
+
+        return change
+
+    good, empty = option_block(), ("option block (0 bytes)", "expected a flexbuffer map")
+    length = len(_rewritten(options_twice(1 << 20)))
+    return {
+        "no subgraphs": (_rewritten(without_subgraphs), ("no subgraphs", "expected one at least")),
+        "a NUL behind the name of the op, and no options": (_rewritten(name_with_nul), empty),
+        "no options in the flatbuffer, and good ones behind it": (
+            _rewritten(options_twice(length), good),
+            empty,
+        ),
+    }
+
+
+BROKEN_FILES = _broken_files()
 
 # ---------------------------------------------------------------------------------------------
 # The rows: what is supported; several cases are frames of one model

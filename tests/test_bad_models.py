@@ -24,6 +24,7 @@ import pytest
 import detops
 from bad_models import (
     BROKEN_BLOCKS,
+    BROKEN_FILES,
     REFUSED,
     REFUSED_AT_ONCE,
     RESIZED,
@@ -134,6 +135,8 @@ def child(runtime: str, route: str, names: list[str]) -> None:
         elif kind in ("refused", "at once"):
             model = {**REFUSED, **REFUSED_AT_ONCE}[row][0]
             outcome = _child_refused(runtime, route, model.build())
+        elif kind == "file":
+            outcome = _child_refused(runtime, route, BROKEN_FILES[row][0])
         else:
             model = dataclasses.replace(build_case()[0], options=BROKEN_BLOCKS[row][0])
             outcome = _child_refused(runtime, route, model.build())
@@ -151,6 +154,7 @@ def outcomes(runtime: str, route: str) -> dict[str, dict[str, Any]]:
     names += [f"resized: {row}" for row in RESIZED]
     if route == "detops.Interpreter":
         names += [f"block: {row}" for row in BROKEN_BLOCKS]
+        names += [f"file: {row}" for row in BROKEN_FILES]
     found: dict[str, dict[str, Any]] = {}
     while names:
         done = _run_child(runtime, route, names)
@@ -221,6 +225,13 @@ def test_broken_option_block_is_refused_when_opened(runtime: str, row: str) -> N
     outcome = _outcome(runtime, "detops.Interpreter", f"block: {row}")
     assert (outcome["stage"], outcome.get("type")) == ("construct", "ValueError"), outcome
     assert_words(outcome["message"], BROKEN_BLOCKS[row][1])
+
+
+@pytest.mark.parametrize("row", BROKEN_FILES)
+def test_broken_file_is_refused_when_opened(runtime: str, row: str) -> None:
+    outcome = _outcome(runtime, "detops.Interpreter", f"file: {row}")
+    assert (outcome["stage"], outcome.get("type")) == ("construct", "ValueError"), outcome
+    assert_words(outcome["message"], BROKEN_FILES[row][1])
 
 
 def _assert_frames(outcome: dict[str, Any], cases: list[Case], what: str) -> None:

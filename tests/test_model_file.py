@@ -243,6 +243,30 @@ def test_data_outside_the_file() -> None:
         ModelFile.read(_with_large_data())
 
 
+def test_what_is_inside_the_flatbuffer_goes_before_what_is_behind_it() -> None:
+    def change(model: Any) -> None:
+        [operator], buffer = model.subgraphs[0].operators, model.buffers[1]
+        options, anchors = operator.customOptions, buffer.data
+        _large_data(model)
+        operator.customOptions, buffer.data = options, anchors
+
+    plain = PostprocessModel(anchors=np.ones((2, 4)), class_columns=2).build()
+    [(_, alone)] = ModelFile.read(plain).postprocess_operators()
+    content = _rewritten(plain, change)
+    _assert_agrees(content)
+    [(_, both)] = ModelFile.read(content).postprocess_operators()
+    assert both.custom_options == alone.custom_options
+
+
+def test_the_name_of_an_op_ends_at_a_nul() -> None:
+    def change(model: Any) -> None:
+        model.operatorCodes[0].customCode += b"\0another"
+
+    content = _rewritten(PostprocessModel(anchors=np.ones((2, 4)), class_columns=2).build(), change)
+    _assert_agrees(content)
+    assert len(ModelFile.read(content).postprocess_operators()) == 1
+
+
 @pytest.mark.parametrize(
     ("deprecated", "builtin", "name"),
     [(6, 0, "DEQUANTIZE"), (127, 150, "GELU"), (127, 9999, "BUILTIN_9999"), (0, 22, "RESHAPE")],

@@ -109,8 +109,10 @@ def _is_unicode(path: str) -> bool:
 
 def check_openable(model: ModelFile) -> None:
     """Raises ValueError for a post-processing node on which a runtime may crash before detops is
-    asked: its option block cannot be read, or its outputs are constants or what it reads; and for
-    zero points that runtimes would cut."""
+    asked: its option block cannot be read, or its outputs are constants or what it reads; for zero
+    points that runtimes would cut; and for a model without subgraphs, on which they crash too."""
+    if not model.subgraphs:
+        raise ValueError("the model has no subgraphs, expected one at least")
     nodes = model.postprocess_operators()
     for graph, operator in nodes:
         faults = _core.read_options(operator.custom_options or b"")[1]

@@ -208,17 +208,21 @@ def _read_code(table: Table) -> tuple[str, bool]:
     # Files older than builtin_code have only the 8-bit field; newer ones cap that field at 127.
     code = max(table.scalar(0, "b", 0), table.scalar(3, "i", 0))
     if code == _CUSTOM:
-        return table.string(1), True
+        # To the runtimes, which look the op up by it, it ends at a NUL.
+        return table.string(1).partition("\0")[0], True
     return _BUILTIN_NAMES[code] if 0 <= code < len(_BUILTIN_NAMES) else f"BUILTIN_{code}", False
 
 
 def _read_buffer(table: Table) -> NDArray[np.uint8] | None:
-    # An offset of 0 or 1 means "inside the flatbuffer"; 1 is a converter's placeholder.
+    # Inside the flatbuffer or behind it; where a file says both, runtimes take what is inside.
+    # An offset of 0 or 1 means "inside" as well; 1 is a converter's placeholder.
+    found = table.raw(0)
+    if found is not None:
+        return found[1]
     offset, size = table.scalar(1, "Q", 0), table.scalar(2, "Q", 0)
     if offset > 1 and size:
         return table.file.view(offset, size, f"data of {table.where}")
-    found = table.raw(0)
-    return None if found is None else found[1]
+    return None
 
 
 def _read_subgraph(
@@ -283,14 +287,15 @@ def _read_operator(
 
 
 def _read_custom_options(table: Table) -> bytes | None:
+    # As the data of a buffer: inside or behind.
+    found = table.raw(5)
     offset, size = table.scalar(9, "Q", 0), table.scalar(10, "Q", 0)
-    if offset > 1 and size:
+    if found is not None:
+        options = found[1]
+    elif offset > 1 and size:
         options = table.file.view(offset, size, f"large custom options of {table.where}")
     else:
-        found = table.raw(5)
-        if found is None:
-            return None
-        options = found[1]
+        return None
     table.file.spend(options.size, table.where)
     return options.tobytes()
 

@@ -135,7 +135,7 @@ class ModelEdit:
         code = self.model.operatorCodes[operator.opcodeIndex]
         number = max(code.deprecatedBuiltinCode, code.builtinCode)
         if number == self.schema.BuiltinOperator.CUSTOM:
-            return text_of(code.customCode)
+            return text_of(code.customCode).partition("\0")[0]
         return self._builtin_names.get(number, f"BUILTIN_{number}")
 
     def postprocess_nodes(self) -> list[tuple[Any, Any]]:
