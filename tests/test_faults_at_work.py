@@ -8,6 +8,7 @@ megabyte where the tests may mount one, else the system's limit on the size of f
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -285,6 +286,38 @@ def test_training_on_a_full_disk_says_so_and_goes_on_elsewhere(
     shutil.copytree(out, tmp_path / "run")
     code, error = _run(_train(voc, tmp_path / "run"))
     assert code == 0, error
+
+
+# ---------------------------------------------------------------------------------------------
+# The folder in which a command works
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("demo {photo}", "the current folder: it is gone"),
+        ("detect {model} {photo} --out found.png", "the current folder: it is gone"),
+        ("convert tidy {model} --out tidy.tflite", "tidy.tflite: No such file or directory"),
+        ("detect {model} photo.png", "photo.png: No such file or directory"),
+    ],
+)
+def test_a_working_folder_that_is_gone(
+    tmp_path: Path, photo: Path, command: str, words: str
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    def enter_and_remove() -> None:
+        os.chdir(folder)
+        folder.rmdir()
+
+    arguments = [part.format(model=MODEL, photo=photo) for part in command.split()]
+    code, error = _run(["detops", *arguments], enter_and_remove)
+    [line] = [line for line in error.splitlines() if line.startswith("detops: error:")]
+    assert (code, "Traceback" in error) == (1, False)
+    assert words in line
 
 
 # ---------------------------------------------------------------------------------------------

@@ -87,8 +87,12 @@ def test_text_file(tmp_path: Path, content: str, labels: list[str]) -> None:
         (b"\n \n", "holds no labels"),
         (b"cat\nd\xffg\n", r"labels\.txt is not UTF-8 at byte 5"),
         (b"a" * (1 << 23), "not a label file"),
+        ("cat\n".encode("utf-16"), "is not UTF-8 at byte 0|has a NUL at byte 3"),
+        ("cat\n".encode("utf-16-le"), r"labels\.txt has a NUL at byte 1, expected text in UTF-8"),
+        ("cat\n".encode("utf-32-be"), "has a NUL at byte 0"),
+        (b"\0", "has a NUL at byte 0"),
     ],
-    ids=["empty", "blank", "not-utf8", "huge"],
+    ids=["empty", "blank", "not-utf8", "huge", "utf16", "utf16-no-mark", "utf32", "nul"],
 )
 def test_bad_text_file(tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):

@@ -47,7 +47,7 @@ def read_labels(path: str | os.PathLike[str]) -> list[str]:
     every line starts with a number ("17 dog"), that is the class and the rest is the name.
 
     Raises:
-        ValueError: the file is not UTF-8, holds no label, or is not a well-formed label map.
+        ValueError: the file is no text in UTF-8, holds no label, or is no well-formed label map.
         OSError: the file cannot be read.
     """
     path = Path(path)
@@ -123,6 +123,10 @@ def _label_member(where: str, names: Sequence[str]) -> str | None:
 def _decode(where: str, content: bytes) -> str:
     if len(content) > _MAX_LABEL_BYTES:
         raise ValueError(f"{where} has more than {_MAX_LABEL_BYTES} bytes, not a label file")
+    # Which other encodings of ASCII text are full of, and which is UTF-8 all the same.
+    if b"\0" in content:
+        place = content.index(b"\0")
+        raise ValueError(f"{where} has a NUL at byte {place}, expected text in UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -70,6 +70,9 @@ def fail(program: str, error: BaseException, code: int) -> int:
 def message(error: BaseException) -> str:
     """An error in one line: without the graphs and tracebacks of TensorFlow and JAX, and with its
     kind where it was not raised to tell somebody something."""
+    if isinstance(error, FileNotFoundError) and error.errno and error.filename is None:
+        # The system names every file but that in which a process works.
+        error = OSError(error.errno, f"it is gone ({error.strerror})", "the current folder")
     told = isinstance(error, (ValueError, OSError, ImportError, FloatingPointError))
     if (
         told
