@@ -6,6 +6,7 @@ hold, and what is supported.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
@@ -362,6 +363,22 @@ def _broken_files() -> dict[str, tuple[bytes, tuple[str, ...]]]:
         model.operatorCodes[node.opcodeIndex].customCode += b"\0of another op"
         node.customOptions = np.zeros(0, np.uint8)
 
+    def circle(model: Any, node: Any) -> None:
+        graph = model.subgraphs[0]
+        model.subgraphs.append(copy.deepcopy(graph))
+        condition, value, code = schema.TensorT(), schema.BufferT(), schema.OperatorCodeT()
+        condition.name, condition.shape = "condition", np.ones(1, np.int32)
+        condition.type, condition.buffer = schema.TensorType.BOOL, len(model.buffers)
+        value.data = np.ones(1, np.uint8)
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.IF
+        graph.tensors.append(condition)
+        model.buffers.append(value)
+        model.operatorCodes.append(code)
+        node.opcodeIndex, node.customOptions = len(model.operatorCodes) - 1, None
+        node.inputs = np.array([len(graph.tensors) - 1, 0, 1], np.int32)
+        node.builtinOptionsType = schema.BuiltinOptions.IfOptions
+        node.builtinOptions = schema.IfOptionsT()
+
     def options_twice(offset: int) -> Callable[[Any, Any], None]:
         def change(model: Any, node: Any) -> None:
             node.customOptions = np.zeros(0, np.uint8)
@@ -377,6 +394,10 @@ def _broken_files() -> dict[str, tuple[bytes, tuple[str, ...]]]:
         "no options in the flatbuffer, and good ones behind it": (
             _rewritten(options_twice(length), good),
             empty,
+        ),
+        "an IF that runs its own subgraph": (
+            _rewritten(circle),
+            ("subgraph 0 is run by itself", "expected subgraphs without circles"),
         ),
     }
 

@@ -14,6 +14,7 @@ import pytest
 from flatbuffers import flexbuffers
 
 import detops
+from bad_models import BROKEN_FILES
 from colour_model import ColourModel
 from detops import convert
 from detops.cli import main
@@ -189,6 +190,15 @@ def test_a_graph_with_a_circle(doctor: Any) -> None:
     [fault] = document["faults"]
     assert fault["name"] == "circle"
     assert "node 0 (DEQUANTIZE) can never run" in fault["text"]
+
+
+def test_subgraphs_that_run_one_another(doctor: Any) -> None:
+    content, words = BROKEN_FILES["an IF that runs its own subgraph"]
+    code, document, text = doctor(content)
+    [fault] = document["faults"]
+    assert (code, fault["name"], fault["place"]) == (1, "circle", "subgraph 0")
+    assert all(word in fault["text"] for word in words)
+    assert "1 fault, detops refuses this model" in text
 
 
 @pytest.mark.parametrize(("name", "changes", "words"), FAULTS)

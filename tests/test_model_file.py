@@ -281,6 +281,34 @@ def test_both_code_fields(deprecated: int, builtin: int, name: str) -> None:
     assert (operator.name, operator.is_custom) == (name, False)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "called"),
+    [
+        ("If", {"thenSubgraphIndex": 3, "elseSubgraphIndex": -1}, (3, -1)),
+        ("While", {"condSubgraphIndex": 1, "bodySubgraphIndex": 2}, (1, 2)),
+        ("CallOnce", {"initSubgraphIndex": 5}, (5,)),
+        ("If", None, (0, 0)),
+        ("Reshape", {"newShape": [1]}, ()),
+    ],
+)
+def test_subgraphs_that_an_operator_runs(
+    name: str, fields: dict[str, Any] | None, called: tuple[int, ...]
+) -> None:
+    def change(model: Any) -> None:
+        code, operator = model.operatorCodes[0], model.subgraphs[0].operators[0]
+        number = {"If": "IF", "While": "WHILE", "CallOnce": "CALL_ONCE", "Reshape": "RESHAPE"}[name]
+        code.builtinCode = getattr(schema.BuiltinOperator, number)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        if fields is not None:
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{name}Options")
+            operator.builtinOptions = getattr(schema, f"{name}OptionsT")()
+            vars(operator.builtinOptions).update(fields)
+
+    content = PostprocessModel(anchors=np.ones((2, 4)), class_columns=2).build()
+    [operator] = ModelFile.read(_rewritten(content, change)).subgraphs[0].operators
+    assert operator.called == called
+
+
 def test_every_builtin_name_is_the_schema_s() -> None:
     from detops.model_file import _BUILTIN_NAMES
 

@@ -28,6 +28,8 @@ __all__ = ["ModelFile", "ModelFileError", "Operator", "Quantization", "Subgraph"
 # that memory may not hold.
 _LARGEST_READ = 1 << 30
 _CUSTOM = 32
+# The operators that run subgraphs: the kind of their options, which hold so many numbers of them.
+_CALLERS = {"IF": (92, 2), "WHILE": (93, 2), "CALL_ONCE": (103, 1)}
 _BUILTINS_BY_CODE = """
 ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE
 EMBEDDING_LOOKUP FLOOR FULLY_CONNECTED HASHTABLE_LOOKUP L2_NORMALIZATION L2_POOL_2D
@@ -126,6 +128,8 @@ class Operator:
     """Tensor indices; -1 marks an optional input left out."""
     outputs: tuple[int, ...]
     custom_options: bytes | None
+    called: tuple[int, ...] = ()
+    """The subgraphs that an IF, WHILE or CALL_ONCE runs; they need not be there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +287,17 @@ def _read_operator(
         inputs=_tensor_indices(table, 1, "input", num_tensors, lowest=-1),
         outputs=_tensor_indices(table, 2, "output", num_tensors, lowest=-1),
         custom_options=_read_custom_options(table),
+        called=() if is_custom else _read_called(name, table),
     )
+
+
+def _read_called(name: str, table: Table) -> tuple[int, ...]:
+    if name not in _CALLERS:
+        return ()
+    kind, count = _CALLERS[name]
+    options = table.table(4, "options") if table.scalar(3, "B", 0) == kind else None
+    # To the runtimes options that are not there are zeros.
+    return tuple(options.scalar(slot, "i", 0) if options else 0 for slot in range(count))
 
 
 def _read_custom_options(table: Table) -> bytes | None:

@@ -9,10 +9,11 @@ tensorflow 2.21.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from detops import _core
-from detops.model_file import ModelFileError, Operator, Quantization, Subgraph, Tensor
+from detops.model_file import ModelFile, ModelFileError, Operator, Quantization, Subgraph, Tensor
 from detops.nodes.facts import INPUT_ROLES, OUTPUT_ROLES, SUPPORTED_TYPES, NodeFacts, NodeInput
 from detops.options import Options
 
@@ -66,6 +67,26 @@ def find_faults(node: NodeFacts) -> list[Finding]:
         Finding(name, node.place, text, _stock_text(name, text, node), REFUSED)
         for name, text in found
     ]
+
+
+def find_call_circles(model: ModelFile) -> list[Finding]:
+    """Subgraphs that run one another in a circle, which the runtimes follow until they crash."""
+    calls = [{i for op in graph.operators for i in op.called} for graph in model.subgraphs]
+    callers = Counter(index for called in calls for index in called)
+    free = [index for index in range(len(calls)) if not callers[index]]
+    while free:
+        for index in calls[free.pop()]:
+            callers[index] -= 1
+            if not callers[index] and 0 <= index < len(calls):
+                free.append(index)
+    stuck = [index for index in range(len(calls)) if callers[index]]
+    if not stuck:
+        return []
+    text = (
+        f"subgraph {stuck[0]} is run by itself, or by subgraphs that run one another, "
+        "expected subgraphs without circles"
+    )
+    return [Finding("circle", f"subgraph {stuck[0]}", text, _STOCK["circle"], REFUSED)]
 
 
 def unchecked_inputs(node: NodeFacts) -> list[str]:
