@@ -376,6 +376,27 @@ def test_a_crash_of_stock_is_reported(tmp_path: Path) -> None:
     assert "option block (0 bytes)" in str(ours)
 
 
+@pytest.mark.parametrize("what", ["input", "output", "signature"])
+def test_a_name_that_is_not_utf8_is_told(doctor: Any, what: str) -> None:
+    pytest.importorskip("ai_edge_litert")
+
+    def rename(root: Any) -> None:
+        graph = root.subgraphs[0]
+        if what == "signature":
+            root.signatureDefs = [schema.SignatureDefT()]
+            root.signatureDefs[0].signatureKey = b"caf\xe9"
+            root.signatureDefs[0].inputs = root.signatureDefs[0].outputs = []
+        else:
+            [*_, last] = graph.inputs if what == "input" else graph.outputs
+            graph.tensors[last].name = b"caf\xe9"
+
+    code, document, _ = doctor(_edit(_model().build(), rename), "--run")
+    assert code == 1
+    for run in document["runs"].values():
+        assert "b'caf\\xe9'" in run["text"]
+        assert "expected names in UTF-8" in run["text"]
+
+
 def test_a_real_model(doctor: Any, data_dir: Path) -> None:
     model = data_dir / "models" / "coco_ssd_mnv1_100_300_uint8.tflite"
     code, document, _ = doctor(model.read_bytes())

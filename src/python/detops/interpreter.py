@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from detops import _core
@@ -96,7 +98,20 @@ def stock_interpreter(source: str | bytes, *, runtime: str | None = None, **argu
         # The runtimes take paths in UTF-8 only.
         source = read_regular(source)
     key = "model_path" if isinstance(source, str) else "model_content"
-    return runtime_module(runtime).Interpreter(**{key: source}, **arguments)
+    with names_in_words():
+        return runtime_module(runtime).Interpreter(**{key: source}, **arguments)
+
+
+@contextlib.contextmanager
+def names_in_words() -> Iterator[None]:
+    """Within it a name that a runtime's Python interface cannot pass on is an error that says so."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"the runtime has {error.object[:80]!r} to tell, with a name in it that is not UTF-8, "
+            "expected names in UTF-8"
+        ) from error
 
 
 def _is_unicode(path: str) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import detops
-from detops.interpreter import runtime_module, stock_interpreter
+from detops.interpreter import names_in_words, runtime_module, stock_interpreter
 
 _START = "from detops.cli.trial import answer; answer()"
 # Before the answer, since a runtime may print as well.
@@ -86,11 +86,12 @@ def ready_interpreter(
 
 def feed(interpreter: Any, arrays: Sequence[NDArray[Any]]) -> None:
     """Allocates the tensors and sets the inputs, resized to the arrays where they differ."""
-    details = interpreter.get_input_details()
-    for detail, array in zip(details, arrays, strict=True):
-        if tuple(detail["shape"]) != array.shape:
-            interpreter.resize_tensor_input(detail["index"], array.shape)
-    interpreter.allocate_tensors()
+    with names_in_words():
+        details = interpreter.get_input_details()
+        for detail, array in zip(details, arrays, strict=True):
+            if tuple(detail["shape"]) != array.shape:
+                interpreter.resize_tensor_input(detail["index"], array.shape)
+        interpreter.allocate_tensors()
     for detail, array in zip(details, arrays, strict=True):
         interpreter.set_tensor(detail["index"], array)
 
@@ -170,7 +171,8 @@ def _invoke(request: dict[str, Any], arrays: list[NDArray[Any]]) -> str:
     feed(interpreter, arrays)
     for _ in range(_INVOKES):
         interpreter.invoke()
-    return f"runs, {len(interpreter.get_output_details())} outputs"
+    with names_in_words():
+        return f"runs, {len(interpreter.get_output_details())} outputs"
 
 
 def runtime_name(runtime: str | None) -> str:
