@@ -309,6 +309,28 @@ def test_subgraphs_that_an_operator_runs(
     assert operator.called == called
 
 
+@pytest.mark.parametrize(
+    ("signature", "read"),
+    [
+        ([1, -1, 4], (1, -1, 4)),
+        ([1, 300, 7], (1, 2, 4)),
+        ([2**31 - 1, -1, 0], (1, -1, 4)),
+        ([-1], (1, 2, 4)),
+        ([1] * 9, (1, 2, 4)),
+    ],
+)
+def test_a_signature_opens_sides_and_says_no_more(
+    signature: list[int], read: tuple[int, ...]
+) -> None:
+    def change(model: Any) -> None:
+        model.subgraphs[0].tensors[0].shapeSignature = np.array(signature, np.int32)
+
+    plain = PostprocessModel(anchors=np.ones((2, 4)), class_columns=2).build()
+    content = _rewritten(plain, change)
+    _assert_agrees(content)
+    assert ModelFile.read(content).subgraphs[0].tensors[0].shape_signature == read
+
+
 def test_every_builtin_name_is_the_schema_s() -> None:
     from detops.model_file import _BUILTIN_NAMES
 

@@ -259,11 +259,18 @@ def _read_tensor(index: int, table: Table, buffers: list[NDArray[np.uint8] | Non
         index=index,
         name=table.string(3),
         shape=shape,
-        shape_signature=table.numbers(7, "<i4") or shape,
+        shape_signature=_signature(shape, table.numbers(7, "<i4") or ()),
         dtype=_TENSOR_TYPES[kind] if 0 <= kind < len(_TENSOR_TYPES) else f"type_{kind}",
         quantization=_read_quantization(table.table(4, "quantization")),
         _data=buffers[buffer] if buffers else None,
     )
+
+
+def _signature(shape: tuple[int, ...], signature: tuple[int, ...]) -> tuple[int, ...]:
+    # Runtimes go by the shape, so a signature tells no more than which sides are open.
+    if len(signature) != len(shape):
+        return shape
+    return tuple(-1 if mark == -1 else side for side, mark in zip(shape, signature, strict=True))
 
 
 def _read_quantization(table: Table | None) -> Quantization | None:
