@@ -104,7 +104,7 @@ def stock_interpreter(source: str | bytes, *, runtime: str | None = None, **argu
 
 @contextlib.contextmanager
 def names_in_words() -> Iterator[None]:
-    """Within it a name that a runtime's Python interface cannot pass on is an error that says so."""
+    """Within it a name that a runtime's Python interface cannot pass on is told in words."""
     try:
         yield
     except UnicodeDecodeError as error:
