@@ -19,9 +19,9 @@ struct DelegateReport {
 };
 
 // A delegate that runs every TFLite_Detection_PostProcess of a graph, on the quantised tensors
-// where DEQUANTIZE nodes feed nothing else. It may be applied to many interpreters and must
-// outlive none but the application itself: kernels it made do not refer to it. Null when there is
-// no memory.
+// where DEQUANTIZE nodes feed nothing else. It may be applied to many interpreters, from any
+// thread, and must outlive none that does not apply it again: kernels it made do not refer to it.
+// Null when there is no memory.
 TfLiteDelegate* CreateDelegate();
 void DestroyDelegate(TfLiteDelegate* delegate);
 

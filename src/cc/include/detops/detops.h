@@ -184,7 +184,9 @@ DETOPS_API const struct TfLiteRegistration* detops_registration(void);
 /* A delegate that takes every TFLite_Detection_PostProcess node of a graph, and the DEQUANTIZE
  * nodes in front of it that feed nothing else, so that it reads the 8-bit tensors. For interpreters
  * whose resolver is out of reach: TfLiteInterpreterOptionsAddDelegate, before other delegates. It
- * may serve many interpreters and be destroyed before or after them. NULL when there is no memory.
+ * may serve many interpreters and be destroyed before or after them; only after them where another
+ * delegate freezes the graph, because a runtime then asks all delegates again when inputs are
+ * resized. NULL when there is no memory.
  * The shared library also exports tflite_plugin_create_delegate and tflite_plugin_destroy_delegate,
  * for load_delegate and benchmark_model. */
 DETOPS_API struct TfLiteDelegate* detops_delegate_create(void);
