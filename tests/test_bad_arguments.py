@@ -139,6 +139,11 @@ ARRAY_REFUSALS: dict[str, tuple[dict[str, Any], type[Exception], tuple[str, ...]
         TypeError,
         ("anchors is a list", "expected a NumPy array"),
     ),
+    "a masked array": (
+        {"scores": np.ma.ones((1, ROWS, CLASSES + 1), np.float32)},
+        TypeError,
+        ("scores is a MaskedArray", "expected an array without a mask"),
+    ),
     "nothing": ({"scores": None}, TypeError, ("scores is a NoneType", "expected a NumPy array")),
 }
 
@@ -385,7 +390,7 @@ def test_function_refuses_options_of_another_type(key: str, value: Any) -> None:
         _call(build_case(), options=options)
 
 
-@pytest.mark.parametrize("scales", ["abcd", (1.0, 1.0, 1.0, None), None])
+@pytest.mark.parametrize("scales", ["abcd", "1234", (1.0, 1.0, 1.0, None), None])
 def test_decode_boxes_refuses_scales_that_are_no_numbers(scales: Any) -> None:
     boxes, _, anchors = raw_inputs(build_case())
     with pytest.raises((TypeError, ValueError), match="scale"):
@@ -423,3 +428,27 @@ def test_thresholds_of_numpy_and_of_any_size() -> None:
         assert kept.tolist() == [0]
     assert not len(detops.nms(boxes, scores, score_threshold=10**400))
     assert len(detops.nms(boxes, scores, score_threshold=-(10**400))) == 2
+
+
+@pytest.mark.parametrize("name", ["boxes", "scores", "classes"])
+def test_arrays_that_are_none_are_named(name: str) -> None:
+    good = {"boxes": np.zeros((2, 4)), "scores": np.ones(2), "classes": np.zeros(2, np.int64)}
+    with pytest.raises(ValueError, match=f"^{name} is no array: .*inhomogeneous"):
+        detops.batched_nms(**{**good, name: [[1, 2], [3]]})
+    with pytest.raises(TypeError, match=f"^{name} is a MaskedArray, expected an array without a"):
+        detops.batched_nms(**{**good, name: np.ma.asarray(good[name])})
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_past_float32_are_infinite() -> None:
+    boxes = np.array([[0, 0, 1e300, 1], [0, 0, 1, 1]])
+    assert detops.nms(boxes, [1e300, 0.5]).tolist() == [0, 1]
+    assert detops.iou(boxes, boxes[1:]).shape == (2, 1)
+    encodings = np.ones((1, 4), np.float32)
+    assert np.isfinite(detops.decode_boxes(encodings, encodings, scales=(10**400, 1, 1, 1))).all()
+
+
+@pytest.mark.parametrize("block", ["{}", bytearray(b"{}"), None, 5])
+def test_an_option_block_that_is_no_bytes(block: Any) -> None:
+    with pytest.raises(TypeError, match=rf"block is a {type(block).__name__}, expected bytes"):
+        detops.Options.from_bytes(block)

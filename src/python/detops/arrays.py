@@ -20,15 +20,37 @@ def as_tensor(name: str, value: Any, ranks: tuple[int, ...]) -> NDArray[Any]:
 
     Raises:
       MemoryError: it has to be copied, and there is no room.
-      TypeError: the value is not a NumPy array. A list would have no dtype to be exact about.
+      TypeError: the value is not a NumPy array, or has a mask. A list would have no dtype to be
+        exact about.
       ValueError: the rank is another one.
     """
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{name} is a {type(value).__name__}, expected a NumPy array")
+    _check_unmasked(name, value)
     if value.ndim not in ranks:
         expected = " or ".join(str(rank) for rank in ranks)
         raise ValueError(f"{name} has shape {list(value.shape)}, expected rank {expected}")
     return np.ascontiguousarray(value)
+
+
+def as_array(name: str, value: ArrayLike) -> NDArray[Any]:
+    """What NumPy makes of a value.
+
+    Raises:
+      TypeError: it has a mask.
+      ValueError: it is nested unevenly.
+    """
+    _check_unmasked(name, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: {error}") from error
+
+
+def _check_unmasked(name: str, value: Any) -> None:
+    # The library would read what the mask hides.
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected an array without a mask")
 
 
 def as_quantization(name: str, value: Any) -> Quantization | None:
@@ -49,13 +71,14 @@ def as_quantization(name: str, value: Any) -> Quantization | None:
 def as_float32(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float32]:
     """A C-contiguous float32 array of a shape in which None stands for any size.
 
-    Integers and other floats are converted; `[]` is taken for an array without rows.
+    Integers and other floats are converted, past the largest float32 to infinity; `[]` is taken for
+    an array without rows.
 
     Raises:
-      TypeError: the values are not real numbers.
+      TypeError: the values are not real numbers, or have a mask.
       ValueError: the shape is another one.
     """
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has type {array.dtype}, expected float32")
     if array.size == 0 and array.ndim == 1:
@@ -66,7 +89,8 @@ def as_float32(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> ND
     if not matches:
         expected = ", ".join("n" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} has shape {list(array.shape)}, expected [{expected}]")
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, np.float32)
 
 
 def as_number(name: str, value: Any) -> float:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detops import _core
-from detops.arrays import Quantization, as_count, as_float32, as_number, as_quantization, as_tensor
+from detops.arrays import (
+    Quantization,
+    as_array,
+    as_count,
+    as_float32,
+    as_number,
+    as_quantization,
+    as_tensor,
+)
 
 _MAX_BOXES = 2**31 - 1
 
@@ -63,8 +71,8 @@ def decode_boxes(
 
 def _as_scales(scales: Any) -> tuple[float, float, float, float]:
     try:
-        values = [float(scale) for scale in scales]
-    except (TypeError, ValueError) as error:
+        values = [as_number("scales", scale) for scale in scales]
+    except TypeError as error:
         raise TypeError(f"scales is {scales!r}, expected four numbers (y, x, h, w)") from error
     if len(values) != 4:
         raise ValueError(f"scales has {len(values)} entries, expected 4 (y, x, h, w)")
@@ -148,7 +156,7 @@ def batched_nms(
       TypeError: not real numbers, or classes that are not integers.
       ValueError: a shape or threshold that does not fit.
     """
-    labels = np.asarray(classes)
+    labels = as_array("classes", classes)
     if labels.size == 0:
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "iu":

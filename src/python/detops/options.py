@@ -44,8 +44,11 @@ class Options:
         """Reads the option block (a flexbuffer map) of a node, with absent keys as the op has them.
 
         Raises:
+          TypeError: the block is not bytes.
           ValueError: the block is not a readable map, or an option is not a number that fits.
         """
+        if not isinstance(block, bytes):
+            raise TypeError(f"block is a {type(block).__name__}, expected bytes")
         values, faults = _core.read_options(block)
         if faults:
             raise ValueError("; ".join(message for _, message in faults))
