@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,35 @@ def test_problems(convert: Folder, arguments: list[str], message: str) -> None:
     _, error = convert(arguments[0], model, *given, "--out", str(convert.out), code=1)
     assert message in error
     assert not convert.out.exists()
+
+
+NPY = "{'descr': '<f4', 'fortran_order': False, 'shape': (10, 4), }"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "(" * 9000,
+        "-" * 9000 + "1",
+        "{'descr': '''",
+        NPY.replace("10", "9" * 30),
+        NPY.replace("10", "True"),
+        NPY.replace("10", "-1"),
+        NPY.replace("'<f4'", "'<f4' if"),
+        NPY.replace("<f4", "O"),
+    ],
+)
+def test_anchors_of_a_damaged_npy_file(convert: Folder, header: str) -> None:
+    model = convert.file("raw.tflite", RawModel().build())
+    text = header.encode() + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(160)
+    anchors = convert.file("anchors.npy", content)
+    arguments = ("attach", model, "--anchors", anchors, "--num-classes", "5")
+    _, error = convert(*arguments, "--out", str(convert.out), code=1)
+    [line] = error.splitlines()
+    assert re.fullmatch(
+        f"detops: error: .*--anchors is {anchors}, not a readable .npy file: .+", line
+    )
 
 
 def test_the_model_is_not_overwritten(convert: Folder) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,33 @@ def test_damage_anywhere_in_a_file_of_weights_is_one_error_that_names_it(tmp_pat
                 assert str(path) in str(error)
     # Numbers have no checksum.
     assert 0 < read < len(good) // 8
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "header",
+    ["(" * 900, "-" * 9000 + "1", "{'descr': '''", "{'descr': '<f4', 'shape': (9" + "9" * 30],
+)
+def test_an_archive_of_arrays_whose_header_is_damaged_is_named(tmp_path: Path, header: str) -> None:
+    text = header.encode() + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(160)
+        archive.writestr("a.npy", content)
+    with pytest.raises(ValueError, match=r"a\.npz is not a readable \.npz archive: .+"):
+        warm_start.load(_detector(), tmp_path / "a.npz")
+
+
+@pytest.mark.fault
+def test_damage_anywhere_in_a_compressed_archive_is_one_error_that_names_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, np.arange(600.0))
+    good, model = path.read_bytes(), _detector()
+    for place in range(0, len(good), len(good) // 8):
+        path.write_bytes(good[:place] + b"\xff" * 8 + good[place + 8 :])
+        with pytest.raises(ValueError, match=r"a\.npz"):
+            warm_start.load(model, path)
 
 
 def test_missing_file(tmp_path: Path) -> None:

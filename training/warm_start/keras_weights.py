@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from detops.whole_file import open_regular
 from training.models.conv_block import EPSILON
 from training.models.mobilenet_v1 import MobileNetV1
 from training.models.mobilenet_v2 import MobileNetV2
@@ -124,10 +124,15 @@ def _read(application: _Application, path: Path) -> Any:
 
 def _arrays(path: Path) -> list[NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: NumPy leaves the file of a damaged archive open.
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as archive:
             return [archive[name] for name in archive.files]
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is not a readable .npz archive: {error}") from error
+    except FileNotFoundError:
+        raise
+    # The header of an array is an expression of Python, which may fail in as many ways as any.
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path} is not a readable .npz archive: {reason}") from error
 
 
 def _convolutions(source: Any) -> list[str]:

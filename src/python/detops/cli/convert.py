@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from detops.cli import arguments
 from detops.cli.json_output import print_document
 from detops.cli.model_changes import Change, changes_between
-from detops.cli.table import column_widths, format_row, printable
+from detops.cli.table import column_widths, format_row, one_line, printable
 from detops.convert import (
     add_metadata,
     attach_postprocess,
@@ -131,12 +132,7 @@ def _metadata(args: argparse.Namespace) -> bytes:
 def _read_anchors(path: Path) -> NDArray[Any]:
     """From a .npy file, or from another model with the op."""
     if path.suffix.lower() == ".npy":
-        try:
-            with open_regular(path) as file:
-                anchors: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError, MemoryError) as error:
-            raise ValueError(f"--anchors is {path}, not a readable .npy file: {error}") from error
-        return anchors
+        return _read_npy(path)
     nodes = read_nodes(ModelFile.read(path))
     found = nodes[0].inputs.get("anchors") if len(nodes) == 1 else None
     values = None if found is None else found.real_constant()
@@ -146,6 +142,21 @@ def _read_anchors(path: Path) -> NDArray[Any]:
             "anchors"
         )
     return values
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    with open_regular(path) as file, warnings.catch_warnings():
+        # Of files that Python 2 wrote.
+        warnings.simplefilter("ignore")
+        try:
+            anchors: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+        except OSError:
+            raise
+        except Exception as error:
+            # The header is an expression of Python, which may fail in as many ways as any.
+            reason = one_line(error) or type(error).__name__
+            raise ValueError(f"--anchors is {path}, not a readable .npy file: {reason}") from error
+    return anchors
 
 
 def _given_options(args: argparse.Namespace) -> dict[str, Any]:
