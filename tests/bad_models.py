@@ -344,9 +344,11 @@ def _broken_blocks() -> dict[str, tuple[bytes | None, tuple[str, ...]]]:
 BROKEN_BLOCKS = _broken_blocks()
 
 
-def _rewritten(change: Callable[[Any, Any], None], behind: bytes = b"") -> bytes:
+def _rewritten(
+    change: Callable[[Any, Any], None], behind: bytes = b"", case: Case | None = None
+) -> bytes:
     """The file of a plain model after a change to its objects and the op's node."""
-    model = schema.ModelT.InitFromPackedBuf(build_case()[0].build())
+    model = schema.ModelT.InitFromPackedBuf((case or build_case())[0].build())
     change(model, model.subgraphs[0].operators[-1])
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
@@ -379,6 +381,9 @@ def _broken_files() -> dict[str, tuple[bytes, tuple[str, ...]]]:
         node.builtinOptionsType = schema.BuiltinOptions.IfOptions
         node.builtinOptions = schema.IfOptionsT()
 
+    def without_an_output(model: Any, node: Any) -> None:
+        model.subgraphs[0].operators[0].outputs = np.array([-1], np.int32)
+
     def options_twice(offset: int) -> Callable[[Any, Any], None]:
         def change(model: Any, node: Any) -> None:
             node.customOptions = np.zeros(0, np.uint8)
@@ -398,6 +403,10 @@ def _broken_files() -> dict[str, tuple[bytes, tuple[str, ...]]]:
         "an IF that runs its own subgraph": (
             _rewritten(circle),
             ("subgraph 0 is run by itself", "expected subgraphs without circles"),
+        ),
+        "a DEQUANTIZE without an output": (
+            _rewritten(without_an_output, case=build_case(("int8",) * 3, dequantize=True)),
+            ("output 0 of DEQUANTIZE (node 0) is missing, expected a tensor",),
         ),
     }
 

@@ -15,6 +15,7 @@ from colour_model import ColourModel, picture
 from detops.cli import main
 from detops.cli.bench import Timing, cpu_name
 from detops.cli.comparison import compare_answers
+from detops.cli.trial import Outcome
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
 from detops.random_inputs import random_inputs
@@ -132,6 +133,15 @@ def test_what_cannot_be_timed(bench: Any, model: ColourModel, words: str) -> Non
     code, out, err = bench(model)
     assert (code, out) == (1, "")
     assert words in err
+
+
+def test_a_model_on_which_the_runtime_crashes_is_an_error(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detops.cli.bench.try_invoke", lambda *_, **__: Outcome("crash", "SIGSEGV"))
+    code, out, err = bench(ColourModel())
+    assert (code, out) == (1, "")
+    assert "model.tflite: the runtime crashes with either op (SIGSEGV)" in err
 
 
 # ---------------------------------------------------------------------------------------------

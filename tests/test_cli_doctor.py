@@ -192,11 +192,18 @@ def test_a_graph_with_a_circle(doctor: Any) -> None:
     assert "node 0 (DEQUANTIZE) can never run" in fault["text"]
 
 
-def test_subgraphs_that_run_one_another(doctor: Any) -> None:
-    content, words = BROKEN_FILES["an IF that runs its own subgraph"]
+@pytest.mark.parametrize(
+    ("row", "name", "place"),
+    [
+        ("an IF that runs its own subgraph", "circle", "subgraph 0"),
+        ("a DEQUANTIZE without an output", "output_count", "node 0"),
+    ],
+)
+def test_faults_of_the_file(doctor: Any, row: str, name: str, place: str) -> None:
+    content, words = BROKEN_FILES[row]
     code, document, text = doctor(content)
     [fault] = document["faults"]
-    assert (code, fault["name"], fault["place"]) == (1, "circle", "subgraph 0")
+    assert (code, fault["name"], fault["place"]) == (1, name, place)
     assert all(word in fault["text"] for word in words)
     assert "1 fault, detops refuses this model" in text
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from detops import _core
 from detops.model_file import ModelFile
-from detops.nodes.faults import find_call_circles, output_faults, wide_zero_point
+from detops.nodes.faults import find_file_faults, output_faults, wide_zero_point
 from detops.registrar import delegate_path, register_ops
 from detops.whole_file import read_regular
 
@@ -125,11 +125,11 @@ def _is_unicode(path: str) -> bool:
 def check_openable(model: ModelFile) -> None:
     """Raises ValueError for a post-processing node on which a runtime may crash before detops is
     asked: its option block cannot be read, or its outputs are constants or what it reads; for zero
-    points that runtimes would cut; and for a model without subgraphs, or with some that run one
-    another in a circle, on which they crash too."""
+    points that runtimes would cut; and for what they crash on whatever the nodes are: no
+    subgraphs, some that run one another in a circle, an operator without an output."""
     if not model.subgraphs:
         raise ValueError("the model has no subgraphs, expected one at least")
-    for finding in find_call_circles(model):
+    for finding in find_file_faults(model):
         raise ValueError(finding.text)
     nodes = model.postprocess_operators()
     for graph, operator in nodes:

@@ -18,7 +18,7 @@ from detops.cli.hazards import HEAP, THREADS, find_hazards
 from detops.cli.json_output import print_document
 from detops.cli.side_by_side import Timing, cpu_name, median_ratio, time_in_turn
 from detops.cli.table import column_widths, format_row, printable
-from detops.cli.trial import ready_interpreter, runtime_name, try_invoke
+from detops.cli.trial import Outcome, ready_interpreter, runtime_name, try_invoke
 from detops.detector import ImageInput, load_image
 from detops.model_file import ModelFile
 from detops.nodes.facts import NodeFacts, read_nodes
@@ -108,8 +108,17 @@ def _reason_against_stock(
         for finding in (finding for node in nodes for finding in find_hazards(node)):
             if finding.name == HEAP:
                 return f"not tried: {finding.text}, stock {finding.stock}"
-    outcome = try_invoke(args.model, arrays, stock=True, runtime=args.runtime, threads=args.threads)
+    outcome = _try(args, arrays, stock=True)
+    if outcome.status == "crash":
+        # Where another node did it, this process would be the next.
+        ours = _try(args, arrays, stock=False)
+        if ours.status == "crash":
+            raise ValueError(f"{args.model}: the runtime crashes with either op ({ours.text})")
     return None if outcome.ok else str(outcome)
+
+
+def _try(args: argparse.Namespace, arrays: list[NDArray[Any]], *, stock: bool) -> Outcome:
+    return try_invoke(args.model, arrays, stock=stock, runtime=args.runtime, threads=args.threads)
 
 
 def _prepared(args: argparse.Namespace, name: str, arrays: list[NDArray[Any]]) -> Any:

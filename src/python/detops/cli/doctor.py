@@ -17,7 +17,7 @@ from detops.cli.table import format_wrapped, printable
 from detops.cli.trial import Outcome, try_invoke
 from detops.model_file import ModelFile
 from detops.nodes.facts import read_nodes
-from detops.nodes.faults import Finding, find_call_circles, find_faults, unchecked_inputs
+from detops.nodes.faults import Finding, find_faults, find_file_faults, unchecked_inputs
 from detops.options import OP_NAME
 from detops.random_inputs import random_inputs
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     nodes = read_nodes(model)
     if not nodes:
         raise ValueError(f"{args.model} has no {OP_NAME} node")
-    faults, hazards = find_call_circles(model), []
+    faults, hazards = find_file_faults(model), []
     for node in nodes:
         found = find_faults(node)
         faults += found

@@ -69,7 +69,31 @@ def find_faults(node: NodeFacts) -> list[Finding]:
     ]
 
 
-def find_call_circles(model: ModelFile) -> list[Finding]:
+def find_file_faults(model: ModelFile) -> list[Finding]:
+    """Reasons to refuse a file whatever its nodes are: the runtimes crash on these."""
+    return [*_call_circles(model), *_missing_outputs(model)]
+
+
+def _missing_outputs(model: ModelFile) -> list[Finding]:
+    """Results that an operator of the runtimes would write nowhere: only inputs may be left out."""
+    return [
+        Finding(
+            "output_count",
+            f"node {op.index}"
+            if graph.index == 0
+            else f"node {op.index} of subgraph {graph.index}",
+            f"output {op.outputs.index(-1)} of {op.name} (node {op.index}) is missing, "
+            "expected a tensor",
+            "crashes (SIGSEGV)",
+            REFUSED,
+        )
+        for graph in model.subgraphs
+        for op in graph.operators
+        if not op.is_custom and -1 in op.outputs
+    ]
+
+
+def _call_circles(model: ModelFile) -> list[Finding]:
     """Subgraphs that run one another in a circle, which the runtimes follow until they crash."""
     calls = [{i for op in graph.operators for i in op.called} for graph in model.subgraphs]
     callers = Counter(index for called in calls for index in called)
