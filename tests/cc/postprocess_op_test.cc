@@ -342,6 +342,16 @@ TEST(PostprocessOp, FieldsThatALaterRuntimeAppendsAreNull) {
   DestroyDelegate(delegate);
 }
 
+TEST(PostprocessOp, NamesTypesThatItNeverReads) {
+  OpRun run;
+  SetUsualInputs(&run);
+  run.tensor(1)->type = static_cast<TfLiteType>(14);
+  EXPECT_EQ(run.InitAndPrepare(UsualBlock()), kTfLiteError);
+  EXPECT_NE(run.errors().find("scores has type resource, expected float32, uint8 or int8"),
+            std::string::npos)
+      << run.errors();
+}
+
 TEST(PostprocessOp, RefusesTypesOfALaterRuntime) {
   OpRun run;
   SetUsualInputs(&run);

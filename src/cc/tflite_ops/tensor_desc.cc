@@ -18,22 +18,16 @@ DType DTypeOf(TfLiteType type) {
   }
 }
 
+// By number, which the runtimes and their releases share.
+constexpr const char* kTypeNames[] = {"none",    "float32", "int32",      "uint8",     "int64",
+                                      "string",  "bool",    "int16",      "complex64", "int8",
+                                      "float16", "float64", "complex128", "uint64",    "resource",
+                                      "variant", "uint32",  "uint16",     "int4",      "bfloat16"};
+
 const char* TypeName(TfLiteType type) {
-  switch (type) {
-    case kTfLiteNoType: return "none";
-    case kTfLiteFloat32: return "float32";
-    case kTfLiteInt32: return "int32";
-    case kTfLiteUInt8: return "uint8";
-    case kTfLiteInt64: return "int64";
-    case kTfLiteString: return "string";
-    case kTfLiteBool: return "bool";
-    case kTfLiteInt16: return "int16";
-    case kTfLiteComplex64: return "complex64";
-    case kTfLiteInt8: return "int8";
-    case kTfLiteFloat16: return "float16";
-    case kTfLiteFloat64: return "float64";
-    default: return "of an unknown number";
-  }
+  const auto number = static_cast<size_t>(type);
+  constexpr size_t kKnown = sizeof(kTypeNames) / sizeof(kTypeNames[0]);
+  return number < kKnown ? kTypeNames[number] : "of an unknown number";
 }
 
 // An array that the runtime will free. Runtimes do that with free(), but export no function for it.
