@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -129,7 +130,7 @@ def test_control_c_saves_and_tells_how_to_go_on(voc: Path, tmp_path: Path) -> No
     assert len(_losses(out)) == int(path.stem.partition("_")[2])
 
 
-def test_what_a_run_leaves(voc: Path, tmp_path: Path) -> None:
+def test_what_a_run_leaves(voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = _config(
         voc, steps=4, quantize_from=2, evaluate_every=1, validation_data=str(voc), ema=0.5
     )
@@ -162,10 +163,30 @@ def test_what_a_run_leaves(voc: Path, tmp_path: Path) -> None:
     assert again["evaluations"] == report["evaluations"]
     with pytest.raises(ValueError, match=r"another run: batch_size was 2 and is 4; give another"):
         trainer.train(config.replace(batch_size=4), tmp_path)
+    # That they are gone is said; it is not found out at the export.
+    whole = (tmp_path / "best.weights.h5").read_bytes()
+    (tmp_path / "best.weights.h5").write_bytes(whole[: len(whole) // 2])
+    assert "gone or damaged" not in capsys.readouterr().err
+    trainer.train(config, tmp_path)
+    assert "best.weights.h5 is gone or damaged" in capsys.readouterr().err
     # Nor are the weights lost where somebody made room.
     shutil.rmtree(tmp_path / "checkpoints")
     with pytest.raises(ValueError, match=r"has weights of another run: batch_size was 2"):
         trainer.train(config.replace(batch_size=4), tmp_path)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", ["checkpoints", "tensorboard", "metrics.jsonl", "report.json"])
+def test_what_is_in_the_way_of_a_run_is_told_before_the_first_step(
+    voc: Path, tmp_path: Path, name: str
+) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("pipes of POSIX")
+    os.mkfifo(tmp_path / name)
+    kind = "file" if "." in name else "folder"
+    with pytest.raises(ValueError, match=rf"{name} is no {kind}, expected one or nothing"):
+        trainer.train(_config(voc), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_float_score_does_not_keep_a_quantised_model_away() -> None:

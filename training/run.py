@@ -28,6 +28,11 @@ _STATE: dict[str, Any] = {
     "log": dict,
 }
 """Of a checkpoint, besides the step."""
+_FILES = (
+    *("best.weights.h5", "best_float.weights.h5", "last.weights.h5", "config.json", "labels.txt"),
+    *("metrics.jsonl", "report.json", "curves.png"),
+)
+_FOLDERS = ("checkpoints", "tensorboard")
 
 
 class Run:
@@ -39,10 +44,12 @@ class Run:
         """Begins a run or takes one up.
 
         Raises:
-          ValueError: the folder has checkpoints of another run, or only damaged ones.
+          ValueError: the folder has checkpoints of another run, or only damaged ones, or something
+            else in the place of what a run writes.
         """
         self.kept, self.config, self.detector = kept, config, detector
         folder = self.folder = kept.path
+        _check_in_the_way(folder)
         self.labels = list(labels)
         self.optimizer = schedule.optimizer(config)
         self.optimizer.build(detector.trainable_variables)
@@ -142,6 +149,20 @@ class Run:
         return {**versions(), "replicas": str(replicas.count())}
 
 
+def _check_in_the_way(folder: Path) -> None:
+    """Told before the first step, not after the last one: most of it is written at the end."""
+    for name in _FILES:
+        path = folder / name
+        # A pipe would be waited for.
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is no file, expected one or nothing in its place")
+    for name in _FOLDERS:
+        path = folder / name
+        # A link to nothing is in the way as well.
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            raise ValueError(f"{path} is no folder, expected one or nothing in its place")
+
+
 def _check_no_other_run(folder: Path, config: Config) -> None:
     """Refuses to write over the weights of a finished run whose checkpoints were deleted."""
     if not any(folder.glob("*.weights.h5")) or not (folder / "config.json").is_file():
@@ -161,4 +182,4 @@ def _check_same_step(folder: Path, step: int) -> None:
 
 def _write_text(path: Path, text: str) -> None:
     with replacing(path) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(text, encoding="utf-8")

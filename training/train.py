@@ -30,7 +30,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from detops.whole_file import replacing
 from training import command, distribution, evaluation, schedule
 from training.config import Config, load_config
 from training.progress import readable_time
@@ -39,6 +38,7 @@ from training.run import Run
 from training.run_folder import RunFolder, run_folder
 from training.schedule import Phase
 from training.training_model import TERMS, TrainingModel, averaged_weights
+from training.weights_file import is_weights_file, save_weights
 
 _CALIBRATION_IMAGES = 32
 _SHOWN_IMAGES = 4
@@ -193,8 +193,10 @@ def evaluate(run: Run, phase: Phase, validation: Any) -> None:
             on_batch=show,
         )
         record = {"step": run.done, "quantized": phase.quantized, **metrics_record(metrics)}
-        if is_best(record, run.evaluations):
-            _save_weights(run.detector, run.folder / weights_name(run.config, phase))
+        path = run.folder / weights_name(run.config, phase)
+        # Where the best of before are gone or damaged, those of now are the best there are.
+        if is_best(record, run.evaluations) or not is_weights_file(path):
+            _save_weights(run.detector, path)
     run.evaluations.append(record)
     run.log.evaluation(run.done, metrics.numbers(), time.monotonic() - began)
     run.log.images(run.done, np.stack(shown))
@@ -218,8 +220,7 @@ def weights_name(config: Config, phase: Phase) -> str:
 
 def _save_weights(detector: Any, path: Path) -> None:
     if distribution.host() == 0:
-        with replacing(path) as unfinished:
-            detector.save_weights(unfinished)
+        save_weights(detector, path)
 
 
 # ------------------------------------------------------------------------------------------- loop
@@ -390,6 +391,12 @@ def _run_phases(run: Run, source: Any, validation: Any) -> dict[str, Any]:
         _save_weights(run.detector, run.folder / "last.weights.h5")
         if validation is None:
             _save_weights(run.detector, run.folder / "best.weights.h5")
+    best = run.folder / "best.weights.h5"
+    if not is_weights_file(best):
+        run.log.note(
+            f"{best} is gone or damaged, and the best step is no longer known: last.weights.h5 has "
+            "the weights of the last one"
+        )
     report = _report(run)
     if distribution.host() == 0:
         write_report(run.folder, report, phases)
