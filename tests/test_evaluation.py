@@ -164,6 +164,7 @@ def test_crowds_are_neither_right_nor_wrong(scorer: str) -> None:
             {"image_id": 8},
             r"detections\[0\]: image_id is 8, expected the id of one of the 2 images",
         ),
+        ({"image_id": True}, "image_id is True, expected the id of one of the 2 images"),
         ({"category_id": [3]}, r"category_id is \[3\], expected the id of one of the 2 categories"),
         ({"bbox": [1, 2, 3]}, r"bbox is \[1, 2, 3\], expected \[x, y, width, height\]"),
         ({"bbox": [1, 2, -3, 4]}, "expected width and height of at least 0"),
@@ -215,6 +216,9 @@ def test_area_and_crowd_have_defaults() -> None:
     assert (box["area"], box["iscrowd"]) == (800, 0)
     [box] = read_ground_truth(_truth((7, 3, BOX), area=5, iscrowd=1))["annotations"]
     assert (box["area"], box["iscrowd"]) == (5, 1)
+    # Of no size at all: scorers would leave the object out of every number.
+    with pytest.raises(ValueError, match=r"annotations\[0\]: area is -5.0, expected at least 0"):
+        read_ground_truth(_truth((7, 3, BOX), area=-5))
 
 
 @pytest.mark.parametrize("value", ["0", "1", 2, -1, [], {}, 0.5])

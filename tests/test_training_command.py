@@ -37,6 +37,15 @@ _GRAPH = (
 )
 
 
+_STEP = (
+    "Graph execution error:\n\nDetected at node PyFunc defined at (most recent call last):\n"
+    "{}\nFileNotFoundError: [Errno 2] No such file or directory: 'a.png'\n"
+    "Traceback (most recent call last):\n\n [[{{{{node PyFunc}}}}]] [Op:__inference_step_1]"
+)
+_FRAMES = '  File "train.py", line 3, in step\n\n  File "data.py", line 7, in read\n'
+_GONE = "train: error: OpError: FileNotFoundError: [Errno 2] No such file or directory: 'a.png'"
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize(
     ("error", "code", "line"),
@@ -50,6 +59,8 @@ _GRAPH = (
         (KeyError("boxes"), 1, "train: error: KeyError: 'boxes'"),
         (RecursionError("too deep"), 1, "train: error: RecursionError: too deep"),
         (OpError(_GRAPH), 1, "train: error: OpError: a.jpg: No such file or directory"),
+        (OpError(_STEP.format("<stack traces unavailable>")), 1, _GONE),
+        (OpError(_STEP.format(_FRAMES)), 1, _GONE),
         (OpError(""), 1, "train: error: OpError:"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(32, "Broken pipe"), 141, ""),

@@ -182,6 +182,18 @@ def test_evaluation_in_order_with_the_pixels_of_the_detector(source: Source) -> 
     assert spec[1].dtype == tf.int64
 
 
+@pytest.mark.fault
+def test_a_picture_that_vanished_before_the_scoring_is_named(tmp_path: Path) -> None:
+    folder = VocFolder(tmp_path)
+    for number in range(2):
+        folder.add(f"{number}.jpg")
+    source = open_source(tmp_path)
+    for damage in (lambda path: path.write_bytes(path.read_bytes()[:300]), Path.unlink):
+        damage(folder.images / "1.jpg")
+        with pytest.raises(tf.errors.OpError, match=r"ValueError: 1\.jpg can no longer be read"):
+            list(evaluation_batches(source, image_size=8, batch_size=2))
+
+
 def test_evaluation_with_fewer_pictures_than_a_batch(source: Source) -> None:
     ((images, index),) = evaluation_batches(source, image_size=8, batch_size=16).as_numpy_iterator()
     assert images.shape == (16, 8, 8, 3)

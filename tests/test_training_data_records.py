@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip("PIL")
 
 from training.data import open_source  # noqa: E402
 from training.data.shard_writer import label_map_text, write_shards  # noqa: E402
+from training.data.tf_example import image_name, parse_example  # noqa: E402
 from training_data_files import (  # noqa: E402
     VocFolder,
     assert_same,
@@ -22,6 +24,7 @@ from training_data_files import (  # noqa: E402
     picture,
     reasons,
     voc_folder,
+    voc_text,
 )
 
 
@@ -170,6 +173,61 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_shards(source, tmp_path / "out", on_image=stop)
     assert not list((tmp_path / "out").iterdir())
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("renames", range(4))
+def test_a_set_that_is_cut_short_while_it_is_replaced_lacks_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    out = tmp_path / "out"
+    write_shards(open_source(voc_folder(tmp_path / "voc", 6)), out, shards=3)
+    other = open_source(tmp_path / "voc", single_class="head")
+    done: list[Path] = []
+    replace = Path.replace
+
+    def cut_short(self: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise _Killed
+        done.append(target)
+        return replace(self, target)
+
+    with monkeypatch.context() as patched, pytest.raises(_Killed):
+        patched.setattr(Path, "replace", cut_short)
+        write_shards(other, out, shards=3, overwrite=True)
+    # Never shards of both sets, whose classes one label map would number.
+    if renames < 2:
+        with pytest.raises(ValueError, match=r"holds 0 \.json files"):
+            open_source(out)
+    else:
+        source = open_source(out)
+        assert source.labels == ("head",)
+        assert reasons(source)["shard missing"] == 4 - renames
+    write_shards(other, out, shards=3, overwrite=True)
+    assert len(open_source(out)) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_pictures_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    from training.data import training_batches
+
+    folder = VocFolder(tmp_path / "voc")
+    name = os.fsdecode(b"\xff\xfe")
+    (folder.images / f"{name}.jpg").write_bytes(encoded(picture()))
+    folder.annotate(name, voc_text("other.jpg", [("cat", 6, 4, 30, 20)]))
+    source = open_source(tmp_path / "voc")
+    [shard] = write_shards(source, tmp_path / "out")
+    record = next(iter(tf.data.TFRecordDataset(str(shard)).as_numpy_iterator()))
+    assert image_name(parse_example(record)) == "\ufffd\ufffd.jpg"
+    assert len(open_source(tmp_path / "out")) == 1
+    # Read by graphs, where decoded pictures are not kept.
+    for opened in (source, open_source(tmp_path / "out")):
+        batches = training_batches(opened, image_size=8, batch_size=1, cache_bytes=0)
+        assert next(iter(batches))[0].shape == (1, 8, 8, 3)
 
 
 @pytest.mark.fault

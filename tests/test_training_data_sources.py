@@ -393,6 +393,16 @@ def test_pipes_and_devices_in_a_data_set_are_not_read(tmp_path: Path) -> None:
     assert reasons(source) == {"picture not readable": 3, "annotation not readable": 1}
 
 
+@pytest.mark.fault
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_list_that_is_no_file_is_not_read(tmp_path: Path) -> None:
+    voc_folder(tmp_path / "voc", 2)
+    os.mkfifo(tmp_path / "list")
+    for path, kind in ((tmp_path / "list", "pipe"), (Path("/dev/zero"), "device")):
+        with pytest.raises(ValueError, match=rf"{path} is a {kind}, expected a regular file"):
+            open_source(tmp_path / "voc", only=path)
+
+
 def test_a_picture_that_is_a_program_is_not_run(tmp_path: Path) -> None:
     folder = VocFolder(tmp_path)
     folder.add("a.jpg")

@@ -351,6 +351,32 @@ def test_an_export_that_cannot_be_written_leaves_all_old_files(
 
 
 @pytest.mark.fault
+@pytest.mark.parametrize("renames", range(3))
+def test_a_report_of_an_export_is_never_of_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    paths = [tmp_path / name for name in ("a.tflite", "b.tflite", "export.json")]
+    for path in paths:
+        path.write_bytes(b"the result of yesterday")
+    done: list[Path] = []
+    replace = Path.replace
+
+    def cut_short(self: Path, target: Path) -> Path:
+        if len(done) == renames:
+            raise OSError(errno.EIO, "Input/output error")
+        done.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", cut_short)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_files(dict.fromkeys(paths, b"new"), paths[2])
+    assert not paths[2].exists()
+    monkeypatch.setattr(Path, "replace", replace)
+    write_files(dict.fromkeys(paths, b"new"), paths[2])
+    assert {path.read_bytes() for path in paths} == {b"new"}
+
+
+@pytest.mark.fault
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_export_that_is_killed_leaves_the_old_file(tmp_path: Path) -> None:
     out = tmp_path / "a.tflite"

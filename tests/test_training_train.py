@@ -225,12 +225,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(voc: Path, tmp_path: Path) -> N
         trainer.train(config, tmp_path)
 
 
-def test_images_without_boxes_train(voc: Path, tmp_path: Path) -> None:
+def test_images_without_boxes_train(
+    voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "only.txt").write_text("0\n3\n6\n")
     config = _config(voc, steps=2, train_list=str(tmp_path / "only.txt"))
     report = trainer.train(config, tmp_path / "run")
     assert report["losses"]["localization"] == 0
     assert 0 < report["losses"]["classification"] < 100
+    trainer.train(config, tmp_path / "run")
+    assert "not bit for bit" not in capsys.readouterr().err
+    # A run that goes on with other pictures says so.
+    (tmp_path / "only.txt").write_text("0\n3\n")
+    trainer.train(config, tmp_path / "run")
+    error = capsys.readouterr().err
+    assert "not bit for bit as without a stop: data of 3 pictures (" in error
+    assert ") is now of 2 pictures (" in error
 
 
 @pytest.mark.fault

@@ -99,7 +99,7 @@ def draw_curves(records: Sequence[Mapping[str, Any]], phases: Sequence[Phase], p
         raise ImportError(message) from error
 
     training = [record for record in records if "loss" in record]
-    scored = [record for record in records if "validation/ap" in record]
+    scored = [record for record in records if {"validation/ap", "validation/ap50"} <= {*record}]
     rows = 3 if scored else 2
     figure = Figure(figsize=(9, 2.9 * rows + 0.5), layout="constrained")
     FigureCanvasAgg(figure)

@@ -39,9 +39,18 @@ class Run:
     """A run's folder and everything in it that changes as steps are done."""
 
     def __init__(
-        self, kept: RunFolder, config: Config, detector: Any, labels: Sequence[str]
+        self,
+        kept: RunFolder,
+        config: Config,
+        detector: Any,
+        labels: Sequence[str],
+        data: str = "",
     ) -> None:
         """Begins a run or takes one up.
+
+        Args:
+          labels: the classes.
+          data: what the pictures are told from others by.
 
         Raises:
           ValueError: the folder has checkpoints of another run, or only damaged ones, or something
@@ -51,6 +60,7 @@ class Run:
         folder = self.folder = kept.path
         _check_in_the_way(folder)
         self.labels = list(labels)
+        self._data = data
         self.optimizer = schedule.optimizer(config)
         self.optimizer.build(detector.trainable_variables)
         self.done = 0
@@ -145,8 +155,8 @@ class Run:
             self.log.note(f"not bit for bit as without a stop: {', '.join(changed)}")
 
     def _versions(self) -> dict[str, str]:
-        # Sums over more or fewer replicas are rounded otherwise.
-        return {**versions(), "replicas": str(replicas.count())}
+        # Sums over more or fewer replicas are rounded otherwise; other pictures are other steps.
+        return {**versions(), "replicas": str(replicas.count()), "data": self._data}
 
 
 def _check_in_the_way(folder: Path) -> None:

@@ -348,7 +348,8 @@ def _train(config: Config, folder: RunFolder) -> dict[str, Any]:
         tf.config.experimental.enable_op_determinism()
     try:
         source, validation = open_data(config)
-        run = Run(folder, config, build_model(config, len(source.labels)), source.labels)
+        detector = build_model(config, len(source.labels))
+        run = Run(folder, config, detector, source.labels, source.digest())
         try:
             if config.warm_start and not run.done:
                 run.log.note(warm_start(config, run.detector, source))

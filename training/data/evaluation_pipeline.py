@@ -41,7 +41,12 @@ def evaluation_batches(source: Source, *, image_size: int, batch_size: int) -> A
             raise ValueError(f"{name} is {value}, expected at least 1")
 
     def read(index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return resized_rgb(source.examples[int(index)].encoded(), image_size)
+        example = source.examples[int(index)]
+        try:
+            return resized_rgb(example.encoded(), image_size)
+        # It was looked at when the source was opened; Pillow raises whatever it stumbles over.
+        except Exception as error:
+            raise ValueError(f"{example.image_id} can no longer be read: {error}") from error
 
     def sample(index: Any) -> tuple[Any, Any]:
         pixels = tf.numpy_function(read, [index], tf.uint8, stateful=False)

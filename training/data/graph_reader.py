@@ -8,6 +8,7 @@ a worker of tf.data's service.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class GraphReader:
     def __init__(self, source: Source) -> None:
         images = [example.image for example in source.examples]
         # The file's name, or the content itself.
-        texts: list[str | bytes] = []
+        texts: list[bytes] = []
         rows = np.zeros((len(images), 4), np.int64)
         sizes: dict[Path, int] = {}
         for row, image in zip(rows, images, strict=True):
@@ -45,16 +46,16 @@ class GraphReader:
                 size = sizes.setdefault(image.path, image.path.stat().st_size)
                 before = image.offset + RECORD_FRAME_BYTES
                 row[:] = _RECORD, before, image.length, size - before - image.length
-                texts.append(str(image.path))
+                texts.append(os.fsencode(image.path))
             elif isinstance(image, Path):
                 row[0] = _FILE
-                texts.append(str(image))
+                texts.append(os.fsencode(image))
             else:
                 row[0] = _EMBEDDED
                 texts.append(image)
         self._kinds = sorted(set(rows[:, 0].tolist()))
         self._texts, self._rows = tf.constant(texts), tf.constant(rows)
-        self._names = tf.constant([example.image_id for example in source.examples])
+        self._names = tf.constant([os.fsencode(example.image_id) for example in source.examples])
         self._sizes = tf.constant([(e.height, e.width) for e in source.examples], tf.int32)
         targets = [example.targets() for example in source.examples]
         self._boxes = tf.constant(np.concatenate([boxes for boxes, _ in targets]), tf.float32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from detops.evaluation import Skipped
+from detops.whole_file import read_regular
 from training.data.annotation import Annotations
 
 
@@ -14,11 +15,11 @@ def read_image_list(path: Path) -> list[str]:
     """The names in a file, one a line; empty lines and lines that start with "#" are left out.
 
     Raises:
-      ValueError: it is not UTF-8, or holds no name.
+      ValueError: it is no regular file, not UTF-8, or holds no name.
       OSError: it cannot be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from None
     lines = [line.strip() for line in text.splitlines()]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -70,8 +71,11 @@ def write_shards(
                 # TensorFlow's own, and no OSError: a full disk, a folder that is gone.
                 raise OSError(f"{paths[number]} cannot be written: {error.message}") from error
         temporary[-1].write_text(label_map_text(source.labels), encoding="utf-8")
-    for path in set(old) - set(paths):
-        path.unlink()
+        # All is written. Killed from here on it leaves a set that lacks shards, which readers
+        # report; of new shards among old ones, under one label map, they could not tell.
+        for path in old:
+            # What a link leads to is replaced: the link stays.
+            Path(os.path.realpath(path) if path in paths else path).unlink()
     return paths
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,16 @@ class Source:
     def decoded_bytes(self) -> int:
         """Bytes that all pictures take as uint8 RGB."""
         return sum(3 * example.height * example.width for example in self.examples)
+
+    def digest(self) -> str:
+        """A text that is another one for other pictures, boxes or classes."""
+        found = hashlib.sha256()
+        for example in self.examples:
+            head = (example.image_id, example.height, example.width)
+            found.update(repr(head).encode(errors="backslashreplace"))
+            for array in (example.boxes, example.classes, example.crowd):
+                found.update(array.tobytes())
+        return f"of {len(self)} pictures ({found.hexdigest()[:8]})"
 
     def boxes_per_class(self) -> dict[str, int]:
         """Boxes to train on for each class; the crowds are not counted."""

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +32,8 @@ _PNG = b"\x89PNG"
 def make_example(example: Example, labels: Sequence[str]) -> bytes:
     """The record of an example, as TFRecord files hold it."""
     content = example.encoded()
-    name = example.image_id.encode()
+    # The bytes of the file's name, whatever they are.
+    name = os.fsencode(example.image_id)
     numbers = example.classes.tolist()
     features = {
         "image/encoded": _bytes([content]),

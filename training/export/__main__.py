@@ -141,7 +141,7 @@ def _export(args: argparse.Namespace) -> int:
         record["paths"] = [str(path) for path in paths]
         contents = {path: file.content for path, file in zip(paths, files, strict=True)}
         report = json.dumps(record, indent=2) + "\n"
-        write_files({**contents, args.out / REPORT: report.encode()})
+        write_files({**contents, args.out / REPORT: report.encode()}, args.out / REPORT)
     if args.json:
         print_document("export", record)
     else:

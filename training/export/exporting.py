@@ -136,12 +136,20 @@ def output_paths(folder: Path, name: str, kinds: Sequence[str]) -> list[Path]:
     return paths
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
+def write_files(contents: Mapping[Path, bytes], report: Path | None = None) -> None:
     """Writes all files, or none: each under another name first.
+
+    Args:
+      report: of the others. It gets its name last, and an old one is gone before the first of them
+        has its own: where there is a report, the files are those it tells of.
 
     Raises:
       OSError: the disk is full, for example.
     """
     with ExitStack() as stack:
-        for path, content in contents.items():
-            stack.enter_context(replacing(path)).write_bytes(content)
+        # The stack gives the names in reverse order.
+        for path in sorted(contents, key=lambda path: path != report):
+            stack.enter_context(replacing(path)).write_bytes(contents[path])
+        if report is not None:
+            # What a link leads to: the link stays.
+            Path(os.path.realpath(report)).unlink(missing_ok=True)

@@ -28,6 +28,10 @@ TRACEBACK = "DETOPS_TRACEBACK"
 
 _LONGEST = 2000
 # What TensorFlow puts around its messages: nodes of its graph.
+_PREAMBLE = re.compile(
+    r"Graph execution error:|Detected at node .*|<stack traces unavailable>|\d+ root error.*|"
+    r'\s*File ".*|\s*'
+)
 _NODES = re.compile(r"\{\{[^{}]*\}\}|\[\[[^\[\]]*\]\]|\[Op:\w*\]( name:)?")
 
 
@@ -83,8 +87,9 @@ def message(error: BaseException) -> str:
     elif isinstance(error, MemoryError):
         text = f"there is not enough memory: {one_line(error)}".removesuffix(": ")
     else:
-        bare = without_graph_nodes(str(error))
-        text = f"{type(error).__name__}: {one_line(next(iter(bare.splitlines()), ''))}"
+        lines = without_graph_nodes(str(error)).splitlines()
+        told_first = next((line for line in lines if not _PREAMBLE.fullmatch(line)), "")
+        text = f"{type(error).__name__}: {one_line(told_first)}"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

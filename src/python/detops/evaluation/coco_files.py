@@ -48,6 +48,9 @@ def read_ground_truth(source: Mapping[str, Any] | str | os.PathLike[str]) -> dic
         place = f"{where}: annotations[{number - 1}]"
         box = _checked_box(place, entry, known)
         area = _number(f"{place}: area", entry.get("area", box["bbox"][2] * box["bbox"][3]))
+        if area < 0:
+            # Scorers would leave the object out of every size, and of all numbers.
+            raise ValueError(f"{place}: area is {area!r}, expected at least 0")
         crowd = _crowd(place, entry.get("iscrowd"))
         annotations.append({"id": number, **box, "area": area, "iscrowd": crowd})
     return {**{name: tables[name] for name in _ID_LISTS}, "annotations": annotations}
@@ -112,7 +115,8 @@ def _checked_box(
 ) -> dict[str, Any]:
     for field, table in (("image_id", "images"), ("category_id", "categories")):
         value = entry.get(field)
-        if isinstance(value, (list, dict)) or value not in known[table]:
+        # True would be the picture or class of number 1.
+        if isinstance(value, (list, dict, bool)) or value not in known[table]:
             expected = f"the id of one of the {len(known[table])} {table}"
             raise ValueError(f"{place}: {field} is {value!r}, expected {expected}")
     box = entry.get("bbox")
