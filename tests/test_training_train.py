@@ -176,6 +176,14 @@ def test_what_a_run_leaves(voc: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.fault
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    (tmp_path / "tensorboard").write_text("")
+    with pytest.raises(OSError, match="tensorboard cannot be written: "):
+        RunLog(tmp_path, steps=4, batch_size=1, every=1)
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize("name", ["checkpoints", "tensorboard", "metrics.jsonl", "report.json"])
 def test_what_is_in_the_way_of_a_run_is_told_before_the_first_step(
     voc: Path, tmp_path: Path, name: str

@@ -216,4 +216,8 @@ def _summary_writer(folder: Path) -> Any:
         import tensorflow as tf
     except ImportError:
         return None
-    return tf.summary.create_file_writer(str(folder))
+    try:
+        return tf.summary.create_file_writer(str(folder))
+    except tf.errors.OpError as error:
+        # TensorFlow's own, and no OSError: a disk that is full or may not be written.
+        raise OSError(f"{folder} cannot be written: {error.message}") from error
