@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -83,14 +84,24 @@ def _command(config: Config, out: Path) -> list[str]:
 def _stop_after(step: int, command: list[str], out: Path, number: int) -> tuple[int, str]:
     """Sends a signal as soon as the log has a step; exit code and stderr."""
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    _wait_for_step(step, process, out)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=300)
+    return process.returncode, error
+
+
+def _wait_for_step(
+    step: int, process: subprocess.Popen[Any], out: Path, terminal: int | None = None
+) -> None:
     metrics = out / "metrics.jsonl"
     deadline = time.monotonic() + 300
     while not any(record["step"] >= step for record in read_metrics(metrics)):
         assert process.poll() is None and time.monotonic() < deadline
+        if terminal is not None:
+            # It holds a few kilobytes, and then who writes to it waits.
+            with contextlib.suppress(BlockingIOError):
+                os.read(terminal, 1 << 16)
         time.sleep(0.01)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=300)
-    return process.returncode, error
 
 
 def _losses(out: Path) -> list[tuple[Any, ...]]:
@@ -128,6 +139,35 @@ def test_control_c_saves_and_tells_how_to_go_on(voc: Path, tmp_path: Path) -> No
     assert "Traceback" not in error
     [path] = (out / "checkpoints").iterdir()
     assert len(_losses(out)) == int(path.stem.partition("_")[2])
+
+
+def test_a_terminal_that_is_closed_ends_a_run_with_a_checkpoint(voc: Path, tmp_path: Path) -> None:
+    """SIGHUP, and streams that take nothing: a window was closed, or a connection lost."""
+    out = tmp_path / "run"
+    config = _config(voc, steps=10_000, checkpoint_every=10_000)
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    fcntl = pytest.importorskip("fcntl")
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+
+    def own_terminal() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        _command(config, out),
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=own_terminal,
+    )
+    os.close(theirs)
+    _wait_for_step(2, process, out, ours)
+    os.close(ours)
+    assert process.wait(timeout=300) == 128 + signal.SIGHUP
+    [path] = (out / "checkpoints").iterdir()
+    assert len(_losses(out)) == int(path.stem.partition("_")[2]) < 10_000
 
 
 def test_what_a_run_leaves(voc: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,7 +123,7 @@ class RunLog:
         """Writes a line to the console."""
         if self._writes:
             self._end_line()
-            print(text, file=self._stream, flush=True)
+            tell(text, self._stream)
 
     def close(self) -> None:
         self._end_line()
@@ -141,14 +143,14 @@ class RunLog:
             f"rate {rate:.3g}, {speed}{left}"
         )
         if not self._in_place:
-            print(line, file=self._stream, flush=True)
+            tell(line, self._stream)
             return
-        print(f"\r{line.ljust(self._line_length)}", end="", file=self._stream, flush=True)
+        tell(f"\r{line.ljust(self._line_length)}", self._stream, end="")
         self._line_length = len(line)
 
     def _end_line(self) -> None:
         if self._line_length:
-            print(file=self._stream, flush=True)
+            tell("", self._stream)
             self._line_length = 0
 
     def _mean_terms(self) -> dict[str, float]:
@@ -175,6 +177,19 @@ class RunLog:
                 for name, value in names.items():
                     tf.summary.scalar(name if prefix else f"training/{name}", value)
             self._board.flush()
+
+
+def tell(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Prints at once. A terminal that is gone takes what comes from then on, and says nothing: its
+    window was closed, or the connection to it was lost."""
+    try:
+        print(text, end=end, file=stream, flush=True)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def readable_time(seconds: float) -> str:

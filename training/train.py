@@ -11,7 +11,7 @@ bucket, gs://BUCKET/RUN, which is then brought up to date with each checkpoint. 
 (distribute=hosts) each runs the same command; docs/tpu.md tells how.
 
 Exit codes: 0 trained, 1 a problem while it ran or another host is lost, 2 a wrong command line,
-config or data set, 130 Ctrl-C and 143 SIGTERM, after a checkpoint.
+config or data set; after a checkpoint 130 Ctrl-C, 143 SIGTERM, 129 a terminal that was closed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import numpy as np
 
 from training import command, distribution, evaluation, schedule
 from training.config import Config, load_config
-from training.progress import readable_time
+from training.progress import readable_time, tell
 from training.report import machine, metrics_record, versions, write_report
 from training.run import Run
 from training.run_folder import RunFolder, run_folder
@@ -227,7 +227,7 @@ def _save_weights(detector: Any, path: Path) -> None:
 
 
 class _Signals:
-    """Remembers the first SIGINT or SIGTERM; a second one ends the process as usual."""
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the process as usual."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -238,7 +238,11 @@ class _Signals:
     def __enter__(self) -> _Signals:
         # Python delivers signals to the main thread only.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            # What nohup has had ignored stays so; Windows has no SIGHUP.
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            for number in numbers:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -259,7 +263,7 @@ class _Signals:
         del frame
         self.received = number
         self.__exit__()
-        print("\nstopping after this step; again to stop at once", file=sys.stderr)
+        tell("\nstopping after this step; again to stop at once", sys.stderr)
 
 
 class _AfterEachStep(keras.callbacks.Callback):  # type: ignore[misc]
@@ -329,7 +333,7 @@ def train(config: Config, out: Path | str) -> dict[str, Any]:
       ValueError, OSError: config, data and folder do not fit together.
       FloatingPointError: a loss is not finite; the message names step and term.
       distribution.HostLost: another host is gone.
-      Stopped: SIGINT or SIGTERM came; a checkpoint has been written.
+      Stopped: SIGINT, SIGTERM or SIGHUP came; a checkpoint has been written.
     """
     with (
         distribution.distributed(config),
