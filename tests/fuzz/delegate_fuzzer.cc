@@ -57,7 +57,7 @@ class PlayedGraph {
     const int nodes = input->Range(1, 9);
     for (int i = 0; i < nodes; ++i) AddNode();
     Ints plan;
-    for (int i = 0; i < nodes; ++i) plan.push_back(i);
+    for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) plan.push_back(i);
     plan_ = Keep(&arrays_, plan);
     for (int i = 0; i < kTensors; ++i) is_graph_output_[i] = input->OneIn(8);
   }
@@ -161,12 +161,11 @@ class PlayedGraph {
   }
 
   void AddNode() {
-    nodes_.push_back(std::unique_ptr<PlayedNode>(new PlayedNode));
-    PlayedNode& played = *nodes_.back();
-    TfLiteRegistration& registration = played.registration;
+    TfLiteRegistration registration = {};
     Ints roles = {input_->Range(0, 2)};
     int outputs = 1;
-    switch (input_->Range(0, 7)) {
+    const int kind = input_->Byte();
+    switch (kind % 8) {
       case 0:
       case 1:
       case 2: registration.builtin_code = kTfLiteBuiltinDequantize; break;
@@ -176,8 +175,7 @@ class PlayedGraph {
         break;
       case 4:
       case 5:
-        registration.builtin_code = kTfLiteBuiltinCustom;
-        registration.custom_name = kPostprocessOpName;
+        registration = OfTheOp();
         roles = {0, 1, 2};
         outputs = 4;
         break;
@@ -187,14 +185,46 @@ class PlayedGraph {
         break;
       default: break;
     }
-    played.node.inputs = Keep(&arrays_, DrawInputs(roles));
-    played.node.outputs = Keep(&arrays_, DrawOutputs(outputs));
-    played.node.custom_initial_data = block_.data();
-    played.node.custom_initial_data_size = static_cast<int>(block_.size());
+    const Ints inputs = DrawInputs(roles);
+    PlayedNode& played = Append(registration, inputs, DrawOutputs(outputs));
     if (registration.custom_name == kDelegateName && input_->OneIn(2)) {
       played.params.nodes_to_replace = Keep(&arrays_, {DrawIndex() % 3, 0});
       played.node.builtin_data = &played.params;
     }
+    if (kind % 8 == 7 && kind > 127) AppendChain();
+  }
+
+  static TfLiteRegistration OfTheOp() {
+    TfLiteRegistration registration = {};
+    registration.builtin_code = kTfLiteBuiltinCustom;
+    registration.custom_name = kPostprocessOpName;
+    return registration;
+  }
+
+  PlayedNode& Append(const TfLiteRegistration& registration, const Ints& inputs,
+                     const Ints& outputs) {
+    nodes_.push_back(std::unique_ptr<PlayedNode>(new PlayedNode));
+    PlayedNode& played = *nodes_.back();
+    played.registration = registration;
+    played.node.inputs = Keep(&arrays_, inputs);
+    played.node.outputs = Keep(&arrays_, outputs);
+    played.node.custom_initial_data = block_.data();
+    played.node.custom_initial_data_size = static_cast<int>(block_.size());
+    return played;
+  }
+
+  // DEQUANTIZE, RESHAPE and the op, which wires drawn one by one hardly ever put in a row.
+  void AppendChain() {
+    const int role = input_->Range(0, 1), third = kRoles * input_->Range(0, 2);
+    const int dequantized = kRoles - 1, reshaped = 2 * kRoles - 1;  // tensors of any shape
+    TfLiteRegistration registration = {};
+    registration.builtin_code = kTfLiteBuiltinDequantize;
+    Append(registration, {role}, {dequantized});
+    registration.builtin_code = kTfLiteBuiltinReshape;
+    Append(registration, {dequantized, kShapeRole + third}, {reshaped});
+    Ints inputs = {0, 1, 2};
+    inputs[static_cast<size_t>(role)] = reshaped;
+    Append(OfTheOp(), inputs, DrawOutputs(4));
   }
 
   // Partitions as a runtime makes them of a list of nodes: stretches of the plan without a gap,
