@@ -27,7 +27,7 @@ TRACEBACK = "DETOPS_TRACEBACK"
 """Environment variable that prints, for those who look for a fault, where an error came from."""
 
 _LONGEST = 2000
-# What TensorFlow puts around its messages: nodes of its graph.
+# What TensorFlow puts around its messages: lines in front, and nodes of its graph.
 _PREAMBLE = re.compile(
     r"Graph execution error:|Detected at node .*|<stack traces unavailable>|\d+ root error.*|"
     r'\s*File ".*|\s*'
